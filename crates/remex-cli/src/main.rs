@@ -1,0 +1,2 @@
+//! The `remex` command.
+fn main() {}
