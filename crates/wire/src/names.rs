@@ -7,13 +7,14 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use minicbor::{CborLen, Decode, Encode};
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// One life of one replica in a group. A replacement is a new member, never a resurrected one (§2).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode, CborLen)]
-#[derive(Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize,
+)]
 #[cbor(transparent)]
 pub struct MemberId(pub NonZeroU64);
 
@@ -45,7 +46,7 @@ macro_rules! number {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        #[derive(Encode, Decode, CborLen, Serialize, Deserialize)]
+        #[derive(Encode, Decode, Serialize, Deserialize)]
         #[cbor(transparent)]
         pub struct $name(pub u64);
 
@@ -160,14 +161,8 @@ impl<'b, C> Decode<'b, C> for Version {
     }
 }
 
-impl<C> CborLen<C> for Version {
-    fn cbor_len(&self, ctx: &mut C) -> usize {
-        self.0.to_string().as_str().cbor_len(ctx)
-    }
-}
-
 /// A build: the SHA-256 of a version's binary. One version may have several builds.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode, CborLen)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
 #[cbor(transparent)]
 pub struct Build(#[cbor(with = "minicbor::bytes")] pub [u8; 32]);
 
@@ -223,8 +218,9 @@ impl<'de> Deserialize<'de> for Build {
 }
 
 /// Which method of a service a request is for: a hash of its name, fixed for ever.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode, CborLen)]
-#[derive(Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize,
+)]
 #[cbor(transparent)]
 pub struct MethodId(pub u32);
 
