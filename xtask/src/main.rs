@@ -1,2 +1,54 @@
-//! The commands of the house.
-fn main() {}
+//! The commands of the house: `cargo xtask <command>`.
+//!
+//! One module per command; this file only chooses between them. They need nothing but a Rust
+//! toolchain, and say so where an optional tool would have told more.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line speaks by printing"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "these commands start cargo and its tools"
+)]
+
+mod ci;
+mod markdown;
+mod protocol;
+mod test;
+mod tidy;
+mod tree;
+mod verdict;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// The commands of the house.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", version, disable_help_subcommand = true)]
+enum Command {
+    /// Build what the tests need and run all of them.
+    Test,
+    /// Everything that must be green before a change goes in.
+    Ci(ci::Arguments),
+    /// Only the checks of the house: arrows, heads, protocol, paper, links, dependencies.
+    Tidy,
+    /// Compare docs/protocol.md with the messages in crates/wire, or write its tables anew.
+    Protocol(protocol::Arguments),
+}
+
+fn main() -> ExitCode {
+    let green = match Command::parse() {
+        Command::Test => test::run(),
+        Command::Ci(arguments) => ci::run(arguments),
+        Command::Tidy => tidy::run(),
+        Command::Protocol(arguments) => protocol::run(arguments),
+    };
+    if green {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

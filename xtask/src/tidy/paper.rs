@@ -1,0 +1,219 @@
+//! docs/paper.md against code and tests: every sentence of the paper that we claim has both.
+//!
+//! A row whose test is not written yet says so with `open:` before the test's name. It is counted
+//! and told, and turns red as soon as the test exists: a row cannot stay open by oversight.
+
+use std::collections::BTreeSet;
+
+use crate::markdown::{self, Row};
+use crate::tree::Tree;
+use crate::verdict::Verdict;
+
+/// The table of requirements.
+const DOCUMENT: &str = "docs/paper.md";
+/// Stands before the test of a row whose test is not written yet.
+const OPEN: &str = "open:";
+/// Tests in files of this name are there for the paper: each must be named by a row.
+const TESTS_OF_THE_PAPER: &str = "/tests/paper.rs";
+
+/// Checks every row of every table that has the columns `Code` and `Test`.
+pub(crate) fn check(tree: &Tree) -> Verdict {
+    let Some(document) = tree.text(DOCUMENT) else {
+        return Verdict::Red(vec![format!("{DOCUMENT} is missing")]);
+    };
+    let known: BTreeSet<&str> = tree
+        .ending(".rs")
+        .flat_map(|(_, text)| tests_in(text))
+        .collect();
+    let mut named = BTreeSet::new();
+    let mut faults = Vec::new();
+    let (mut rows, mut open) = (0, 0);
+    for row in markdown::rows(document) {
+        let (Some(code), Some(test)) = (row.cell("Code"), row.cell("Test")) else {
+            continue;
+        };
+        rows += 1;
+        let is_open = test.starts_with(OPEN);
+        open += usize::from(is_open);
+        let mut fault = |what: String| faults.push(format!("{DOCUMENT}:{}: {what}", row.line));
+        check_quote(&row).map(&mut fault);
+        check_code(code, is_open, tree)
+            .into_iter()
+            .for_each(&mut fault);
+        check_tests(test, is_open, &known)
+            .into_iter()
+            .for_each(&mut fault);
+        named.extend(markdown::code_spans(test).into_iter().map(str::to_owned));
+    }
+    for (path, text) in tree.ending(TESTS_OF_THE_PAPER) {
+        for test in tests_in(text)
+            .into_iter()
+            .filter(|test| !named.contains(*test))
+        {
+            faults.push(format!(
+                "{path}: no row of {DOCUMENT} names the test {test}"
+            ));
+        }
+    }
+    if rows == 0 {
+        faults.push(format!(
+            "{DOCUMENT} has no table with the columns Code and Test"
+        ));
+    }
+    Verdict::of(faults, format!("{rows} rows, {open} open"))
+}
+
+/// The first column says what is claimed.
+fn check_quote(row: &Row) -> Option<String> {
+    let empty = row.cells.iter().take(2).any(String::is_empty);
+    empty.then(|| "the row does not say where and what the paper says".to_owned())
+}
+
+/// Every path must exist. An open row may name the place where its code will be.
+fn check_code(cell: &str, is_open: bool, tree: &Tree) -> Vec<String> {
+    let paths = markdown::code_spans(cell);
+    if paths.is_empty() {
+        return vec!["the row names no code".to_owned()];
+    }
+    paths
+        .into_iter()
+        .filter(|path| !is_open && !tree.has(path))
+        .map(|path| format!("the code {path} does not exist"))
+        .collect()
+}
+
+/// Every test must exist and run; those of an open row must not.
+fn check_tests(cell: &str, is_open: bool, known: &BTreeSet<&str>) -> Vec<String> {
+    let tests = markdown::code_spans(cell);
+    if tests.is_empty() {
+        return vec!["the row names no test".to_owned()];
+    }
+    let missing = tests.iter().filter(|test| !known.contains(*test)).count();
+    if is_open && missing == 0 {
+        return vec![format!(
+            "the row is open but its test exists: take `{OPEN}` away"
+        )];
+    }
+    tests
+        .into_iter()
+        .filter(|test| !is_open && !known.contains(test))
+        .map(|test| format!("there is no test function {test} that runs"))
+        .collect()
+}
+
+/// The names of the functions that are marked as tests and not ignored.
+fn tests_in(text: &str) -> Vec<&str> {
+    let mut tests = Vec::new();
+    let (mut marked, mut ignored) = (false, false);
+    for line in text.lines().map(str::trim) {
+        if let Some(attribute) = line.strip_prefix("#[") {
+            marked |= attribute.starts_with("test]") || attribute.starts_with("tokio::test");
+            ignored |= attribute.starts_with("ignore");
+        } else if let Some(name) = function(line) {
+            if marked && !ignored {
+                tests.push(name);
+            }
+            (marked, ignored) = (false, false);
+        }
+    }
+    tests
+}
+
+/// The name of the function that begins on this line.
+fn function(line: &str) -> Option<&str> {
+    let line = line.strip_prefix("async ").unwrap_or(line);
+    let (name, _) = line.strip_prefix("fn ")?.split_once('(')?;
+    Some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CODE: &str = "//! Turn.\nfn turn() {}\n\
+        #[cfg(test)]\nmod tests {\n    #[test]\n    fn it_goes_on() {}\n\
+        \n    /// Later.\n    #[test]\n    #[ignore = \"slow\"]\n    fn it_sleeps() {}\n}\n";
+
+    fn check_rows(rows: &str) -> Verdict {
+        let document = format!("| § | Sentence | Code | Test |\n|---|---|---|---|\n{rows}\n");
+        check(&Tree::of(&[
+            ("crates/a/src/turn.rs", CODE),
+            (DOCUMENT, &document),
+        ]))
+    }
+
+    fn faults(rows: &str) -> Vec<String> {
+        match check_rows(rows) {
+            Verdict::Red(faults) => faults,
+            Verdict::Green(_) | Verdict::Skipped(_) => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_row_with_code_and_test_is_green() {
+        assert_eq!(
+            check_rows("| 3 | \"On.\" | `crates/a/src/turn.rs` | `it_goes_on` |"),
+            Verdict::Green("1 rows, 0 open".to_owned())
+        );
+        assert!(faults("| 3 | \"On.\" | `crates/a` | `it_goes_on` |").is_empty());
+    }
+
+    #[test]
+    fn a_row_whose_code_is_gone_is_red() {
+        assert_eq!(
+            faults("| 3 | \"On.\" | `crates/a/src/gone.rs` | `it_goes_on` |"),
+            ["docs/paper.md:3: the code crates/a/src/gone.rs does not exist"]
+        );
+    }
+
+    #[test]
+    fn a_row_whose_test_is_gone_or_does_not_run_is_red() {
+        for test in ["it_went", "it_sleeps", "turn"] {
+            assert_eq!(
+                faults(&format!("| 3 | \"On.\" | `crates/a` | `{test}` |")),
+                [format!(
+                    "docs/paper.md:3: there is no test function {test} that runs"
+                )]
+            );
+        }
+    }
+
+    #[test]
+    fn a_row_that_names_nothing_is_red() {
+        assert_eq!(faults("| 3 | \"On.\" |  |  |").len(), 2);
+        assert_eq!(faults("| 3 |  | `crates/a` | `it_goes_on` |").len(), 1);
+        assert_eq!(
+            check(&Tree::of(&[(DOCUMENT, "# Paper\n")])),
+            Verdict::Red(vec![
+                "docs/paper.md has no table with the columns Code and Test".to_owned()
+            ])
+        );
+    }
+
+    #[test]
+    fn an_open_row_is_counted_until_its_test_exists() {
+        assert_eq!(
+            check_rows("| 3 | \"On.\" | `crates/later.rs` | open: `it_will` |"),
+            Verdict::Green("1 rows, 1 open".to_owned())
+        );
+        assert_eq!(
+            faults("| 3 | \"On.\" | `crates/a` | open: `it_goes_on` |"),
+            ["docs/paper.md:3: the row is open but its test exists: take `open:` away"]
+        );
+    }
+
+    #[test]
+    fn a_test_of_the_paper_without_a_row_is_red() {
+        let document = "| § | S | Code | Test |\n|-|-|-|-|\n| 3 | On. | `a/tests` | `named` |\n";
+        let tests = "#[test]\nfn named() {}\n#[test]\nasync fn unnamed() {}\n";
+        assert_eq!(
+            check(&Tree::of(&[
+                ("a/tests/paper.rs", tests),
+                (DOCUMENT, document)
+            ])),
+            Verdict::Red(vec![
+                "a/tests/paper.rs: no row of docs/paper.md names the test unnamed".to_owned()
+            ])
+        );
+    }
+}
