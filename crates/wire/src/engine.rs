@@ -62,7 +62,7 @@ pub struct LogEntry {
     /// Its index.
     #[n(2)]
     pub index: u64,
-    /// Its payload.
+    /// Its payload: an encoded `Entry`; of a configuration change, an encoded `EngineChange`.
     #[cbor(n(3), with = "crate::frame::blob")]
     pub data: Bytes,
     /// Its context: of a configuration change, the encoded `ChangeEntry`.
@@ -117,4 +117,29 @@ pub enum EngineKind {
     /// The answer to that.
     #[n(10)]
     RequestPreVoteResponse,
+}
+
+/// The engine's configuration change: what its leader appended, without the engine's own encoding.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct EngineChange {
+    /// Whether it enters a joint configuration that ends explicitly.
+    #[n(0)]
+    pub explicit: bool,
+    /// The single changes; none ends a joint configuration.
+    #[n(1)]
+    pub steps: Vec<EngineStep>,
+}
+
+/// One single change of the engine's configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum EngineStep {
+    /// This engine id becomes a voter.
+    #[n(0)]
+    Voter(#[n(0)] u64),
+    /// This engine id becomes a learner.
+    #[n(1)]
+    Learner(#[n(0)] u64),
+    /// This engine id is out.
+    #[n(2)]
+    Out(#[n(0)] u64),
 }

@@ -1,0 +1,143 @@
+//! Configurations: whose votes count, and the steps from one to the next.
+
+use minicbor::{Decode, Encode};
+use raft::eraftpb::{ConfChangeTransition, ConfChangeV2, ConfState};
+use wire::engine::EngineStep;
+use wire::{MemberId, Position};
+
+use crate::convert::step_to_engine;
+
+/// Whose votes count at a position. While a swap is under way it is joint: a decision needs a
+/// majority of `voters` and one of `outgoing`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Configuration {
+    /// The voters, or the incoming half of a joint configuration.
+    #[n(0)]
+    pub voters: Vec<MemberId>,
+    /// The outgoing half; empty unless joint.
+    #[n(1)]
+    pub outgoing: Vec<MemberId>,
+    /// Those that receive the order and never vote.
+    #[n(2)]
+    pub learners: Vec<MemberId>,
+    /// Members that become learners when the joint configuration ends.
+    #[n(3)]
+    pub learners_next: Vec<MemberId>,
+}
+
+impl Configuration {
+    /// Whether a swap is under way.
+    pub fn joint(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
+    /// Whether this member's vote counts, in either half.
+    pub fn votes(&self, member: MemberId) -> bool {
+        self.voters.contains(&member) || self.outgoing.contains(&member)
+    }
+
+    /// Whether this member is in the configuration at all.
+    pub fn contains(&self, member: MemberId) -> bool {
+        self.votes(member) || self.learners.contains(&member)
+    }
+
+    /// Whether `reached` holds a majority of the voters, in both halves if joint.
+    pub fn majority(&self, reached: impl Fn(MemberId) -> bool) -> bool {
+        let enough = |half: &[MemberId]| {
+            half.is_empty()
+                || half.iter().filter(|&&member| reached(member)).count() > half.len() / 2
+        };
+        enough(&self.voters) && enough(&self.outgoing)
+    }
+
+    pub(crate) fn from_engine(state: &ConfState) -> Configuration {
+        let members = |ids: &[u64]| {
+            let mut members: Vec<MemberId> =
+                ids.iter().filter_map(|&id| MemberId::new(id)).collect();
+            members.sort_unstable();
+            members
+        };
+        Configuration {
+            voters: members(&state.voters),
+            outgoing: members(&state.voters_outgoing),
+            learners: members(&state.learners),
+            learners_next: members(&state.learners_next),
+        }
+    }
+
+    pub(crate) fn to_engine(&self) -> ConfState {
+        let ids = |members: &[MemberId]| members.iter().map(|member| member.number()).collect();
+        ConfState {
+            voters: ids(&self.voters),
+            voters_outgoing: ids(&self.outgoing),
+            learners: ids(&self.learners),
+            learners_next: ids(&self.learners_next),
+            ..ConfState::default()
+        }
+    }
+}
+
+/// Where a joiner's engine begins: out of band, at the position of a transferred state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// The position of the state; the log begins behind it.
+    pub position: Position,
+    /// The exact term of the entry there. A wrong one would stall in silence.
+    pub term: u64,
+    /// The configuration as of that position, whole, joint or not.
+    pub configuration: Configuration,
+}
+
+/// One step of the membership. The next only after it is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A new learner.
+    Admit(MemberId),
+    /// A learner becomes a voter.
+    Promote(MemberId),
+    /// A learner takes a voter's place: enters a joint configuration.
+    Swap {
+        /// Who comes in.
+        joiner: MemberId,
+        /// Who goes out at [`Step::Settle`].
+        leaver: MemberId,
+    },
+    /// Leaves the joint configuration.
+    Settle,
+    /// A voter or learner is out.
+    Remove(MemberId),
+}
+
+impl Step {
+    pub(crate) fn to_engine(self) -> ConfChangeV2 {
+        let (transition, changes) = match self {
+            Step::Admit(member) => (
+                ConfChangeTransition::Auto,
+                vec![EngineStep::Learner(member.number())],
+            ),
+            Step::Promote(member) => (
+                ConfChangeTransition::Auto,
+                vec![EngineStep::Voter(member.number())],
+            ),
+            Step::Swap { joiner, leaver } => (
+                // Explicit: leaving automatically can be lost at a leader change.
+                ConfChangeTransition::Explicit,
+                vec![
+                    EngineStep::Voter(joiner.number()),
+                    EngineStep::Out(leaver.number()),
+                ],
+            ),
+            Step::Settle => (ConfChangeTransition::Auto, Vec::new()),
+            Step::Remove(member) => (
+                ConfChangeTransition::Auto,
+                vec![EngineStep::Out(member.number())],
+            ),
+        };
+        let changes: Vec<_> = changes.into_iter().map(step_to_engine).collect();
+        ConfChangeV2 {
+            transition,
+            changes: changes.into(),
+            ..ConfChangeV2::default()
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The nudge: which member campaigns when the leader is gone.
+//!
+//! Ticks are off, so nobody campaigns by itself. When the leader is lost, the live voters tell each
+//! other how far their logs reach; the most advanced one campaigns, and after a pause the next one,
+//! until there is a leader. The choice is a function of what was said, so members rarely collide,
+//! and a collision costs one pause.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use wire::{MemberId, Time};
+
+/// How long the live voters wait for each other's reach, and then for each candidate: several
+/// round trips of a local network, far below what a client would notice.
+pub(crate) const PAUSE: Duration = Duration::from_millis(15);
+
+/// How far a member's log reaches; more is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Reach {
+    pub(crate) last_term: u64,
+    pub(crate) last_index: u64,
+}
+
+pub(crate) struct Nudge {
+    pub(crate) deadline: Time,
+    /// How many candidates have had their pause.
+    round: usize,
+    told: bool,
+    reaches: BTreeMap<MemberId, Reach>,
+}
+
+impl Nudge {
+    pub(crate) fn new(now: Time) -> Nudge {
+        Nudge {
+            deadline: now.after(PAUSE),
+            round: 0,
+            told: false,
+            reaches: BTreeMap::new(),
+        }
+    }
+
+    /// True once: whether the others still have to be told how far this member's log reaches.
+    pub(crate) fn tell(&mut self) -> bool {
+        !std::mem::replace(&mut self.told, true)
+    }
+
+    pub(crate) fn heard(&mut self, member: MemberId, reach: Reach) {
+        self.reaches.insert(member, reach);
+    }
+
+    /// Whether this member campaigns now. `live` are the voters that are not known to be silent.
+    pub(crate) fn campaigns(&mut self, now: Time, me: MemberId, live: &[MemberId]) -> bool {
+        let all = live.iter().all(|member| self.reaches.contains_key(member));
+        let late = now >= self.deadline;
+        if !late && !(all && self.round == 0) {
+            return false;
+        }
+        let candidate = ranked(&self.reaches, live)
+            .get(self.round % live.len().max(1))
+            .copied();
+        self.round += 1;
+        self.deadline = now.after(PAUSE);
+        candidate == Some(me)
+    }
+}
+
+/// The live voters, the most advanced first; of equals the eldest. Unheard ones come last.
+fn ranked(reaches: &BTreeMap<MemberId, Reach>, live: &[MemberId]) -> Vec<MemberId> {
+    let mut ranked = live.to_vec();
+    ranked.sort_by_key(|member| (std::cmp::Reverse(reaches.get(member).copied()), *member));
+    ranked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u64) -> MemberId {
+        MemberId::new(number).expect("not zero")
+    }
+
+    fn candidates(reaches: &[(u64, u64, u64)], live: &[u64], me: u64, times: &[u64]) -> Vec<bool> {
+        let mut nudge = Nudge::new(Time(0));
+        for &(member, last_term, last_index) in reaches {
+            nudge.heard(
+                id(member),
+                Reach {
+                    last_term,
+                    last_index,
+                },
+            );
+        }
+        let live: Vec<_> = live.iter().map(|&member| id(member)).collect();
+        times
+            .iter()
+            .map(|&at| nudge.campaigns(Time(at), id(me), &live))
+            .collect()
+    }
+
+    #[test]
+    fn the_most_advanced_log_campaigns_at_once_when_all_have_spoken() {
+        let reaches = [(1, 2, 9), (2, 3, 4), (3, 2, 10)];
+        assert_eq!(candidates(&reaches, &[1, 2, 3], 2, &[1]), [true]);
+        assert_eq!(candidates(&reaches, &[1, 2, 3], 3, &[1]), [false]);
+    }
+
+    #[test]
+    fn the_eldest_of_equals_campaigns() {
+        let reaches = [(4, 2, 9), (3, 2, 9)];
+        assert_eq!(candidates(&reaches, &[3, 4], 3, &[1]), [true]);
+        assert_eq!(candidates(&reaches, &[3, 4], 4, &[1]), [false]);
+    }
+
+    #[test]
+    fn the_next_one_campaigns_after_a_pause() {
+        let reaches = [(1, 2, 9), (2, 2, 8)];
+        let pause = 15_000;
+        assert_eq!(
+            candidates(
+                &reaches,
+                &[1, 2],
+                2,
+                &[1, 2, 1 + pause, 2 + 2 * pause, 3 + 3 * pause]
+            ),
+            [false, false, true, false, true]
+        );
+    }
+
+    #[test]
+    fn who_has_not_spoken_is_not_waited_for_longer_than_a_pause() {
+        assert_eq!(
+            candidates(&[(1, 2, 9)], &[1, 2], 1, &[1, 15_001]),
+            [false, true]
+        );
+    }
+}

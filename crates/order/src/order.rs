@@ -1,0 +1,694 @@
+//! The machine around the engine: proposals in, the total order out.
+//!
+//! Inputs are method calls; [`Order::turn`] runs the engine's ready loop once for all that was given
+//! and reports by [`Output`]s. Each guard here is one of the engine's sharp edges, named where it
+//! stands.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+use raft::eraftpb::{Entry, EntryType, Message, MessageType};
+use raft::{Config, GetEntriesContext, RawNode, StateRole};
+use slog::{Discard, Logger, o};
+use wire::engine::{EngineKind, EngineMessage};
+use wire::{MemberId, Position, Time};
+
+use crate::configuration::{Configuration, Start, Step};
+use crate::convert;
+use crate::log::Log;
+use crate::nudge::{Nudge, Reach};
+use crate::reads::Reads;
+
+/// The largest append message: one write's worth, so that a slow link is not swamped.
+const APPEND_BYTES_MAX: u64 = 1 << 20;
+/// Appends under way to one member: a second of full load at a millisecond's round trip.
+const APPENDS_IN_FLIGHT_MAX: usize = 1024;
+/// Proposed but not committed bytes; above it proposals are refused as overloaded.
+const UNCOMMITTED_BYTES_MAX: u64 = 64 << 20;
+/// How long a hand-over may take before it is called off. A local one takes half a millisecond;
+/// requests are held meanwhile.
+const HAND_OVER_PATIENCE: Duration = Duration::from_millis(20);
+/// The engine's mark on the vote requests of a hand-over or forced election.
+const TRANSFER_CONTEXT: &[u8] = b"CampaignTransfer";
+
+/// One member's part in the total order.
+pub struct Order {
+    node: RawNode<Log>,
+    me: MemberId,
+    configuration: Configuration,
+    /// The index of the last applied configuration change.
+    configured_at: u64,
+    /// Members that the detector no longer hears.
+    silent: BTreeSet<MemberId>,
+    /// Members that are certainly dead.
+    dead: BTreeSet<MemberId>,
+    /// The last leader the engine knew, while the group has none.
+    last_leader: Option<MemberId>,
+    reported_leader: (Option<MemberId>, u64),
+    hand_over: Option<HandOver>,
+    nudge: Option<Nudge>,
+    reads: Reads,
+}
+
+struct HandOver {
+    to: MemberId,
+    deadline: Time,
+}
+
+/// What a turn produced, in this order.
+#[derive(Debug, PartialEq)]
+pub enum Output {
+    /// For another member's engine.
+    Send {
+        /// To whom.
+        to: MemberId,
+        /// The message.
+        message: EngineMessage,
+    },
+    /// There is no leader: tell this live voter how far our log reaches.
+    Reach {
+        /// To whom.
+        to: MemberId,
+        /// The term of our last entry.
+        last_term: u64,
+        /// Its index.
+        last_index: u64,
+        /// Our current term.
+        term: u64,
+    },
+    /// The next place in the total order. Every position comes once, without gaps.
+    Delivered(Delivery),
+    /// A read may be served once `position` is applied.
+    Readable {
+        /// The read's token.
+        token: u64,
+        /// What must be applied.
+        position: Position,
+    },
+    /// Another leader, or none.
+    Leader {
+        /// Who, if anybody.
+        leader: Option<MemberId>,
+        /// In which term.
+        term: u64,
+    },
+    /// A joiner needs positions that left the log: its state must be transferred again.
+    NeedsState {
+        /// Who.
+        joiner: MemberId,
+    },
+}
+
+/// One position of the total order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delivery {
+    /// Which.
+    pub position: Position,
+    /// The engine's term of the entry.
+    pub term: u64,
+    /// What stands there.
+    pub content: Content,
+}
+
+/// What stands at a position.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// The engine's own: a new term's first entry, a change that it refused.
+    Nothing,
+    /// A proposal.
+    Entry(Bytes),
+    /// A change of membership, now in force.
+    Change {
+        /// What the proposer said of it.
+        context: Bytes,
+        /// The configuration from here on.
+        configuration: Configuration,
+    },
+}
+
+/// Why something was not taken. Nothing happened, and nothing will.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Only the leader proposes, so that refusals are heard.
+    #[error("this member does not lead")]
+    NotLeading,
+    /// Leadership is being handed over: hold it and propose it again in a moment.
+    #[error("leadership is being handed over")]
+    HandingOver,
+    /// Too much is proposed and not committed.
+    #[error("more than {UNCOMMITTED_BYTES_MAX} bytes are proposed and not committed")]
+    Overloaded,
+    /// Another change of membership is under way.
+    #[error("another change of membership is under way")]
+    ChangePending,
+    /// A leader must hand over before it is taken out.
+    #[error("the leader must hand over before it is taken out")]
+    RemovesLeader,
+    /// The step does not fit the configuration: nothing to settle, or settle first.
+    #[error("the step does not fit the configuration")]
+    DoesNotFit,
+    /// The receiver is no voter, is silent, or has not applied its own promotion.
+    #[error("the receiver cannot lead yet")]
+    CannotLead,
+}
+
+impl Order {
+    /// The first member of a new group: its only voter, at position 1.
+    pub fn found(me: MemberId) -> Order {
+        let configuration = Configuration {
+            voters: vec![me],
+            ..Configuration::default()
+        };
+        Order::start(
+            me,
+            &Start {
+                position: Position(1),
+                term: 1,
+                configuration,
+            },
+        )
+    }
+
+    /// A member that begins with a transferred state. Its id must never have been used: a volatile
+    /// log under a known id would make the engine panic.
+    pub fn start(me: MemberId, start: &Start) -> Order {
+        let config = Config {
+            id: me.number(),
+            applied: start.position.0,
+            max_size_per_msg: APPEND_BYTES_MAX,
+            max_inflight_msgs: APPENDS_IN_FLIGHT_MAX,
+            max_uncommitted_size: UNCOMMITTED_BYTES_MAX,
+            pre_vote: true,
+            batch_append: true,
+            ..Config::default()
+        };
+        let node = RawNode::new(&config, Log::new(start), &Logger::root(Discard, o!()))
+            .expect("the configuration above is valid");
+        Order {
+            node,
+            me,
+            configuration: start.configuration.clone(),
+            configured_at: start.position.0,
+            silent: BTreeSet::new(),
+            dead: BTreeSet::new(),
+            last_leader: None,
+            reported_leader: (None, 0),
+            hand_over: None,
+            nudge: None,
+            reads: Reads::default(),
+        }
+    }
+
+    /// Orders an entry.
+    ///
+    /// # Errors
+    /// Refused aloud if this member does not lead, hands over, or is overloaded.
+    pub fn propose(&mut self, entry: Vec<u8>) -> Result<(), Refusal> {
+        self.may_propose()?;
+        // The only reason left why the engine drops a proposal is its limit of uncommitted bytes.
+        self.node
+            .propose(Vec::new(), entry)
+            .map_err(|_| Refusal::Overloaded)
+    }
+
+    /// Orders a change of membership; `context` is delivered with it.
+    ///
+    /// # Errors
+    /// As for [`Order::propose`]; while another change is under way; one that removes this leader.
+    pub fn change(&mut self, step: Step, context: Vec<u8>) -> Result<(), Refusal> {
+        self.may_propose()?;
+        // raft-rs#373: one at a time, and the next only after the last is applied.
+        if self.node.raft.has_pending_conf() {
+            return Err(Refusal::ChangePending);
+        }
+        self.fits(step)?;
+        self.node
+            .propose_conf_change(context, step.to_engine())
+            .map_err(|_| Refusal::Overloaded)?;
+        // A refused change returns Ok and leaves an empty normal entry at the end of the log.
+        let last = self.node.raft.raft_log.last_index();
+        let entries = self
+            .node
+            .raft
+            .raft_log
+            .entries(last, None, GetEntriesContext::empty(false));
+        let taken = entries.is_ok_and(|entries| {
+            entries
+                .first()
+                .is_some_and(|entry| entry.entry_type == EntryType::EntryConfChangeV2)
+        });
+        if taken {
+            Ok(())
+        } else {
+            Err(Refusal::ChangePending)
+        }
+    }
+
+    fn fits(&self, step: Step) -> Result<(), Refusal> {
+        let configuration = &self.configuration;
+        let joint = configuration.joint();
+        let fits = match step {
+            Step::Admit(member) => !joint && !configuration.contains(member),
+            Step::Promote(member) => !joint && configuration.learners.contains(&member),
+            Step::Swap { joiner, leaver } => {
+                !joint
+                    && configuration.learners.contains(&joiner)
+                    && configuration.voters.contains(&leaver)
+            }
+            Step::Settle => joint,
+            Step::Remove(member) => {
+                !joint && configuration.contains(member) && configuration.voters != [member]
+            }
+        };
+        if !fits {
+            return Err(Refusal::DoesNotFit);
+        }
+        // raft-rs#584: a leader that is removed does not step down.
+        let removes_me = match step {
+            Step::Settle => !configuration.voters.contains(&self.me),
+            Step::Remove(member) => member == self.me,
+            Step::Admit(_) | Step::Promote(_) | Step::Swap { .. } => false,
+        };
+        if removes_me {
+            Err(Refusal::RemovesLeader)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn may_propose(&self) -> Result<(), Refusal> {
+        if !self.leads() {
+            return Err(Refusal::NotLeading);
+        }
+        if self.hand_over.is_some() {
+            return Err(Refusal::HandingOver);
+        }
+        Ok(())
+    }
+
+    /// A message from another member's engine.
+    pub fn step(&mut self, message: EngineMessage) {
+        let election = matches!(
+            message.kind,
+            EngineKind::RequestVote | EngineKind::RequestPreVote
+        );
+        // With ticks off the engine grants votes while the leader lives. A vote that a hand-over
+        // asked for carries the engine's mark and passes.
+        if election && message.context != TRANSFER_CONTEXT && self.hears_leader() {
+            return;
+        }
+        if let Some(message) = convert::to_engine(message) {
+            // A late answer of a removed member gives `StepPeerNotFound`; it means nothing any more.
+            let _ = self.node.step(message);
+        }
+    }
+
+    /// How far another member's log reaches, while there is no leader.
+    pub fn reach(&mut self, now: Time, from: MemberId, last_term: u64, last_index: u64) {
+        self.look_for_leader(now);
+        if let Some(nudge) = &mut self.nudge {
+            nudge.heard(
+                from,
+                Reach {
+                    last_term,
+                    last_index,
+                },
+            );
+        }
+    }
+
+    /// Asks for the position that a linearizable read must have applied.
+    pub fn read(&mut self, now: Time, token: u64) {
+        self.reads.opened(now, token);
+        self.node.read_index(token.to_be_bytes().to_vec());
+    }
+
+    /// Hands leadership over. Success shows as [`Output::Leader`]; if it fails, proposals are taken
+    /// again after a few milliseconds.
+    ///
+    /// # Errors
+    /// Refused if this member does not lead, already hands over, or the receiver cannot lead yet.
+    pub fn hand_over(&mut self, now: Time, to: MemberId) -> Result<(), Refusal> {
+        self.may_propose()?;
+        let promoted = self
+            .matched(to)
+            .is_some_and(|matched| matched.0 >= self.configured_at);
+        let live = !self.silent.contains(&to) && !self.dead.contains(&to);
+        if !self.configuration.voters.contains(&to) || !promoted || !live || to == self.me {
+            return Err(Refusal::CannotLead);
+        }
+        self.node.transfer_leader(to.number());
+        self.hand_over = Some(HandOver {
+            to,
+            deadline: now.after(HAND_OVER_PATIENCE),
+        });
+        Ok(())
+    }
+
+    /// The detector's present list of members that are not heard.
+    pub fn silent(&mut self, silent: BTreeSet<MemberId>) {
+        self.silent = silent;
+    }
+
+    /// This member's process is gone, certainly. Ids are never used again, so this never ends.
+    pub fn dead(&mut self, member: MemberId) {
+        self.dead.insert(member);
+    }
+
+    /// A link to this member stands (again): with ticks off nothing lost would be sent again.
+    pub fn connected(&mut self) {
+        if self.leads() {
+            self.node.ping();
+        }
+    }
+
+    /// The link to this member broke: what was under way may be lost.
+    pub fn disconnected(&mut self, member: MemberId) {
+        if self.leads() {
+            self.node.report_unreachable(member.number());
+        }
+    }
+
+    /// Forgets the log up to `floor`, as far as it was delivered.
+    pub fn compact(&mut self, floor: Position) {
+        let applied = Position(self.node.raft.raft_log.applied);
+        self.node.mut_store().compact(floor.min(applied));
+    }
+
+    /// When [`Order::turn`] wants to be called at the latest.
+    pub fn deadline(&self) -> Option<Time> {
+        let hand_over = self.hand_over.as_ref().map(|hand_over| hand_over.deadline);
+        let nudge = self.nudge.as_ref().map(|nudge| nudge.deadline);
+        [hand_over, nudge, self.reads.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Runs the engine for everything that was given since the last turn.
+    pub fn turn(&mut self, now: Time, out: &mut Vec<Output>) {
+        self.give_up_late_hand_over(now);
+        self.step_down_without_majority();
+        for token in self.reads.due(now, false) {
+            self.node.read_index(token.to_be_bytes().to_vec());
+        }
+        self.look_for_leader(now);
+        self.campaign_if_named(now, out);
+        while self.node.has_ready() {
+            self.ready(now, out);
+        }
+        for asked in self.node.store().take_asked() {
+            if let Some(joiner) = MemberId::new(asked) {
+                out.push(Output::NeedsState { joiner });
+            }
+        }
+    }
+
+    fn ready(&mut self, now: Time, out: &mut Vec<Output>) {
+        let mut ready = self.node.ready();
+        self.send(ready.take_messages(), out);
+        for state in ready.take_read_states() {
+            if let Ok(token) = <[u8; 8]>::try_from(state.request_ctx.as_slice()) {
+                let token = u64::from_be_bytes(token);
+                if self.reads.answered(token) {
+                    out.push(Output::Readable {
+                        token,
+                        position: Position(state.index),
+                    });
+                }
+            }
+        }
+        self.deliver(ready.take_committed_entries(), out);
+        self.node.mut_store().append(ready.take_entries());
+        if let Some(hard) = ready.hs() {
+            self.node.mut_store().keep(hard.clone());
+        }
+        self.send(ready.take_persisted_messages(), out);
+        let mut light = self.node.advance(ready);
+        if let Some(commit) = light.commit_index() {
+            self.node.mut_store().keep_commit(commit);
+        }
+        self.send(light.take_messages(), out);
+        self.deliver(light.take_committed_entries(), out);
+        self.node.advance_apply();
+        self.report_leader(now, out);
+    }
+
+    fn send(&self, messages: Vec<Message>, out: &mut Vec<Output>) {
+        for message in messages {
+            if let Some(to) = MemberId::new(message.to)
+                && let Some(message) = convert::from_engine(message)
+            {
+                out.push(Output::Send { to, message });
+            }
+        }
+    }
+
+    fn deliver(&mut self, entries: Vec<Entry>, out: &mut Vec<Output>) {
+        for entry in entries {
+            let (position, term) = (Position(entry.index), entry.term);
+            let content = match entry.entry_type {
+                EntryType::EntryNormal if entry.data.is_empty() => Content::Nothing,
+                EntryType::EntryNormal => Content::Entry(entry.data),
+                EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => self.apply(entry),
+            };
+            out.push(Output::Delivered(Delivery {
+                position,
+                term,
+                content,
+            }));
+        }
+    }
+
+    fn apply(&mut self, entry: Entry) -> Content {
+        let change = convert::parse_change(&entry.data);
+        let state = self
+            .node
+            .apply_conf_change(&change)
+            .expect("only steps that fit are proposed, one after the other");
+        self.configuration = Configuration::from_engine(&state);
+        self.configured_at = entry.index;
+        self.node.mut_store().keep_configuration(state);
+        if self.leads() && !self.configuration.votes(self.me) {
+            // The safety net behind `RemovesLeader`: a removed leader would stay one, and panic.
+            let term = self.node.raft.term;
+            self.node.raft.become_follower(term, 0);
+        }
+        if self.leads() {
+            // A new learner is not probed before the next proposal or heartbeat.
+            self.node.ping();
+        }
+        Content::Change {
+            context: entry.context,
+            configuration: self.configuration.clone(),
+        }
+    }
+
+    fn report_leader(&mut self, now: Time, out: &mut Vec<Output>) {
+        let leader = MemberId::new(self.node.raft.leader_id);
+        let known = (leader, self.node.raft.term);
+        if let Some(leader) = leader {
+            self.last_leader = Some(leader);
+        }
+        if known == self.reported_leader {
+            return;
+        }
+        if self
+            .hand_over
+            .as_ref()
+            .is_some_and(|hand_over| leader == Some(hand_over.to))
+        {
+            self.hand_over = None;
+        }
+        if leader.is_some() {
+            for token in self.reads.due(now, true) {
+                self.node.read_index(token.to_be_bytes().to_vec());
+            }
+        }
+        self.reported_leader = known;
+        out.push(Output::Leader {
+            leader,
+            term: known.1,
+        });
+    }
+
+    fn give_up_late_hand_over(&mut self, now: Time) {
+        if let Some(hand_over) = &self.hand_over
+            && (now >= hand_over.deadline || !self.leads())
+        {
+            // raft-rs#144: with ticks off the engine itself would wait for ever.
+            self.node.raft.abort_leader_transfer();
+            self.hand_over = None;
+        }
+    }
+
+    fn step_down_without_majority(&mut self) {
+        if self.leads() && !self.configuration.majority(|member| self.live(member)) {
+            let term = self.node.raft.term;
+            self.node.raft.become_follower(term, 0);
+        }
+    }
+
+    fn live(&self, member: MemberId) -> bool {
+        member == self.me || (!self.silent.contains(&member) && !self.dead.contains(&member))
+    }
+
+    /// Whether this member has a leader that it hears; a leader hears itself.
+    pub fn hears_leader(&self) -> bool {
+        self.leader().is_some_and(|leader| self.live(leader))
+    }
+
+    fn look_for_leader(&mut self, now: Time) {
+        if self.hears_leader() || !self.votes() {
+            self.nudge = None;
+        } else if self.nudge.is_none() && self.configuration.majority(|member| self.live(member)) {
+            self.nudge = Some(Nudge::new(now));
+        }
+    }
+
+    fn campaign_if_named(&mut self, now: Time, out: &mut Vec<Output>) {
+        let (last_term, last_index) = (
+            self.node.raft.raft_log.last_term(),
+            self.node.raft.raft_log.last_index(),
+        );
+        let live: Vec<MemberId> = self.voters().filter(|&member| self.live(member)).collect();
+        let (me, term) = (self.me, self.node.raft.term);
+        let Some(nudge) = &mut self.nudge else { return };
+        if nudge.tell() {
+            nudge.heard(
+                me,
+                Reach {
+                    last_term,
+                    last_index,
+                },
+            );
+            let others = live.iter().copied().filter(|&member| member != me);
+            out.extend(others.map(|to| Output::Reach {
+                to,
+                last_term,
+                last_index,
+                term,
+            }));
+        }
+        if !nudge.campaigns(now, me, &live) {
+            return;
+        }
+        let certain = self
+            .last_leader
+            .is_some_and(|leader| self.dead.contains(&leader));
+        if certain {
+            // A forced election skips the pre-vote; candidates would ignore it.
+            if self.node.raft.state != StateRole::Follower {
+                self.node.raft.become_follower(term, 0);
+            }
+            let mut force = Message {
+                from: me.number(),
+                to: me.number(),
+                ..Message::default()
+            };
+            force.set_msg_type(MessageType::MsgTimeoutNow);
+            force.term = term;
+            let _ = self.node.step(force);
+        } else {
+            // Refused silently while committed changes are not applied: the next pause repeats it.
+            let _ = self.node.campaign();
+        }
+    }
+
+    /// The leader as the engine knows it, live or not.
+    pub fn leader(&self) -> Option<MemberId> {
+        MemberId::new(self.node.raft.leader_id)
+    }
+
+    /// Whether this member leads.
+    pub fn leads(&self) -> bool {
+        self.node.raft.state == StateRole::Leader
+    }
+
+    /// Whether leadership is on its way to another member: hold proposals.
+    pub fn hands_over(&self) -> bool {
+        self.hand_over.is_some()
+    }
+
+    /// The current term.
+    pub fn term(&self) -> u64 {
+        self.node.raft.term
+    }
+
+    /// The configuration in force.
+    pub fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
+    /// Whether this member's vote counts.
+    pub fn votes(&self) -> bool {
+        self.configuration.votes(self.me)
+    }
+
+    /// Whether a majority of the voters is heard from here.
+    pub fn reaches_majority(&self) -> bool {
+        self.configuration.majority(|member| self.live(member))
+    }
+
+    /// Whether a change of membership is proposed and not yet applied.
+    pub fn change_pending(&self) -> bool {
+        self.node.raft.has_pending_conf()
+    }
+
+    /// Up to where the order is agreed, as far as this member knows.
+    pub fn committed(&self) -> Position {
+        Position(self.node.raft.raft_log.committed)
+    }
+
+    /// The end of this member's log.
+    pub fn last(&self) -> Position {
+        Position(self.node.raft.raft_log.last_index())
+    }
+
+    /// The first position still in the log.
+    pub fn first(&self) -> Position {
+        self.node.store().first()
+    }
+
+    /// Bytes of log in memory.
+    pub fn log_bytes(&self) -> u64 {
+        self.node.store().bytes()
+    }
+
+    /// Up to where `member` has the log, as its leader knows it.
+    pub fn matched(&self, member: MemberId) -> Option<Position> {
+        if !self.leads() {
+            return None;
+        }
+        self.node
+            .raft
+            .prs()
+            .get(member.number())
+            .map(|progress| Position(progress.matched))
+    }
+
+    fn voters(&self) -> impl Iterator<Item = MemberId> {
+        let configuration = &self.configuration;
+        let both: BTreeSet<MemberId> = configuration
+            .voters
+            .iter()
+            .chain(&configuration.outgoing)
+            .copied()
+            .collect();
+        both.into_iter()
+    }
+}
+
+impl std::fmt::Debug for Order {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let hard = self.node.store().hard();
+        f.debug_struct("Order")
+            .field("me", &self.me)
+            .field("leader", &self.leader())
+            .field("term", &hard.term)
+            .field("committed", &hard.commit)
+            .field("last", &self.last())
+            .finish_non_exhaustive()
+    }
+}
