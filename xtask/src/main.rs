@@ -37,6 +37,8 @@ enum Command {
     Tidy,
     /// Compare docs/protocol.md with the messages in crates/wire, or write its tables anew.
     Protocol(protocol::Arguments),
+    /// Compare docs/paper.md with code and tests, or close the rows whose tests exist.
+    Paper(tidy::paper::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Command::Ci(arguments) => ci::run(arguments),
         Command::Tidy => tidy::run(),
         Command::Protocol(arguments) => protocol::run(arguments),
+        Command::Paper(arguments) => tidy::paper::run(arguments),
     };
     if green {
         ExitCode::SUCCESS

@@ -206,11 +206,7 @@ fn collect(path: &str, items: &[Item], entries: &mut Vec<Entry>, faults: &mut Ve
             collect(path, inner, entries, faults);
         }
         let Item::Enum(item) = item else { continue };
-        let numbers: Vec<Option<u64>> = item
-            .variants
-            .iter()
-            .map(|variant| number(&variant.attrs))
-            .collect();
+        let numbers: Vec<Option<u64>> = item.variants.iter().map(number).collect();
         if !matches!(item.vis, Visibility::Public(_)) || numbers.iter().all(Option::is_none) {
             continue;
         }
@@ -243,9 +239,15 @@ fn entry(name: &str, variant: &Variant, number: Option<u64>) -> Result<Entry, St
     }
 }
 
-/// The number in `#[n(1)]`, `#[b(1)]`, `#[cbor(n(1))]` or `#[cbor(b(1))]`.
-fn number(attributes: &[Attribute]) -> Option<u64> {
-    attributes.iter().find_map(|attribute| {
+/// The number in `#[n(1)]`, `#[b(1)]`, `#[cbor(n(1))]` or `#[cbor(b(1))]`, or behind `=`: the kind
+/// byte of frames is a plain number.
+fn number(variant: &Variant) -> Option<u64> {
+    if let Some((_, Expr::Lit(literal))) = &variant.discriminant
+        && let Lit::Int(number) = &literal.lit
+    {
+        return number.base10_parse().ok();
+    }
+    variant.attrs.iter().find_map(|attribute| {
         let Meta::List(list) = &attribute.meta else {
             return None;
         };
@@ -305,6 +307,11 @@ mod tests {
         /// Not a message.
         pub enum Local { A }
         enum Private { #[n(0)] A }
+        /// What a frame carries.
+        pub enum Kind {
+            /// Peers.
+            Peer = 3,
+        }
     ";
 
     fn table(rows: &str) -> String {
@@ -334,15 +341,16 @@ mod tests {
         assert!(document.ends_with("by hand\n"));
         assert_eq!(
             check_texts(SOURCE, &document),
-            Verdict::Green("2 variants".to_owned())
+            Verdict::Green("3 variants".to_owned())
         );
         assert_eq!(renewed(&document, &modules), Some(document));
     }
 
     #[test]
     fn a_variant_without_a_row_is_red() {
-        let hello = "| Peer | 0 | Hello | Sent first, by the one that connects (`Names`). |";
-        let Verdict::Red(faults) = check_texts(SOURCE, &table(hello)) else {
+        let rows = "| Peer | 0 | Hello | Sent first, by the one that connects (`Names`). |\n\
+            | Kind | 3 | Peer | Peers. |";
+        let Verdict::Red(faults) = check_texts(SOURCE, &table(rows)) else {
             panic!("the row of Step is missing");
         };
         assert_eq!(

@@ -6,7 +6,7 @@ mod arrows;
 mod dependencies;
 mod heads;
 mod links;
-mod paper;
+pub(crate) mod paper;
 
 use crate::protocol;
 use crate::tree::Tree;

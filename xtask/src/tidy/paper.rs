@@ -4,9 +4,12 @@
 //! and told, and turns red as soon as the test exists: a row cannot stay open by oversight.
 
 use std::collections::BTreeSet;
+use std::fs;
+
+use clap::Args;
 
 use crate::markdown::{self, Row};
-use crate::tree::Tree;
+use crate::tree::{self, Tree};
 use crate::verdict::Verdict;
 
 /// The table of requirements.
@@ -15,6 +18,58 @@ const DOCUMENT: &str = "docs/paper.md";
 const OPEN: &str = "open:";
 /// Tests in files of this name are there for the paper: each must be named by a row.
 const TESTS_OF_THE_PAPER: &str = "/tests/paper.rs";
+
+/// What to do with the document.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Close the open rows whose tests exist by now.
+    #[arg(long)]
+    close: bool,
+}
+
+/// `cargo xtask paper`: checks the document, after closing rows if asked; whether it is green.
+pub(crate) fn run(arguments: Arguments) -> bool {
+    let read = Tree::read().and_then(|tree| {
+        let Some(document) = tree.text(DOCUMENT).filter(|_| arguments.close) else {
+            return Ok(tree);
+        };
+        fs::write(
+            tree::root().join(DOCUMENT),
+            closed(document, &known_tests(&tree)),
+        )?;
+        Tree::read()
+    });
+    match read {
+        Ok(tree) => check(&tree).tell("paper"),
+        Err(error) => Verdict::Red(vec![error.to_string()]).tell("checkout"),
+    }
+}
+
+/// The document without the mark on open rows whose tests all exist.
+fn closed(document: &str, known: &BTreeSet<&str>) -> String {
+    let open_rows: Vec<usize> = markdown::rows(document)
+        .into_iter()
+        .filter(|row| {
+            let test = row.cell("Test").unwrap_or_default();
+            let tests = markdown::code_spans(test);
+            let exist = !tests.is_empty() && tests.iter().all(|test| known.contains(test));
+            test.starts_with(OPEN) && exist
+        })
+        .map(|row| row.line)
+        .collect();
+    let mut closed = String::new();
+    for (at, line) in document.lines().enumerate() {
+        match line.rsplit_once(&format!("{OPEN} ")) {
+            Some((before, after)) if open_rows.contains(&(at + 1)) => {
+                closed.push_str(before);
+                closed.push_str(after);
+            }
+            Some(_) | None => closed.push_str(line),
+        }
+        closed.push('\n');
+    }
+    closed
+}
 
 /// Checks every row of every table that has the columns `Code` and `Test`.
 pub(crate) fn check(tree: &Tree) -> Verdict {
@@ -90,14 +145,19 @@ fn check_tests(cell: &str, is_open: bool, known: &BTreeSet<&str>) -> Vec<String>
     }
     let missing = tests.iter().filter(|test| !known.contains(*test)).count();
     if is_open && missing == 0 {
-        return vec![format!(
-            "the row is open but its test exists: take `{OPEN}` away"
-        )];
+        return vec!["the row is open but its test exists: cargo xtask paper --close".to_owned()];
     }
     tests
         .into_iter()
         .filter(|test| !is_open && !known.contains(test))
         .map(|test| format!("there is no test function {test} that runs"))
+        .collect()
+}
+
+/// The names of all tests of the checkout.
+fn known_tests(tree: &Tree) -> BTreeSet<&str> {
+    tree.ending(".rs")
+        .flat_map(|(_, text)| tests_in(text))
         .collect()
 }
 
@@ -198,8 +258,16 @@ mod tests {
         );
         assert_eq!(
             faults("| 3 | \"On.\" | `crates/a` | open: `it_goes_on` |"),
-            ["docs/paper.md:3: the row is open but its test exists: take `open:` away"]
+            ["docs/paper.md:3: the row is open but its test exists: cargo xtask paper --close"]
         );
+    }
+
+    #[test]
+    fn closing_takes_the_mark_from_rows_whose_tests_exist() {
+        let document = "| § | S | Code | Test |\n|-|-|-|-|\n\
+            | 3 | a | `x` | open: `there` |\n| 3 | b | `x` | open: `there`, `not_there` |\n";
+        let expected = document.replacen("open: ", "", 1);
+        assert_eq!(closed(document, &BTreeSet::from(["there"])), expected);
     }
 
     #[test]
