@@ -14,6 +14,7 @@
 )]
 
 mod ci;
+mod demo;
 mod markdown;
 mod protocol;
 mod test;

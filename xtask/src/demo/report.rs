@@ -171,6 +171,18 @@ impl From<Figures> for Milliseconds {
     }
 }
 
+impl<'a> From<&'a Upgrade> for JsonUpgrade<'a> {
+    fn from(upgrade: &'a Upgrade) -> JsonUpgrade<'a> {
+        JsonUpgrade {
+            from: &upgrade.from,
+            to: &upgrade.to,
+            duration_ms: ms(upgrade.window.to_us - upgrade.window.from_us),
+            killed: upgrade.killed.as_ref().map(|kill| kill.role.as_str()),
+            figures: Milliseconds::from(upgrade.figures),
+        }
+    }
+}
+
 impl Report {
     /// Everything that keeps the demo from being a success, each in a sentence.
     pub(crate) fn faults(&self) -> Vec<String> {
@@ -192,26 +204,9 @@ impl Report {
 
     /// The report as JSON, under names that do not change.
     pub(crate) fn json(&self) -> String {
-        let upgrade = |upgrade| {
-            let Upgrade {
-                from,
-                to,
-                window,
-                figures,
-                killed,
-                ..
-            } = upgrade;
-            JsonUpgrade {
-                from,
-                to,
-                duration_ms: ms(window.to_us - window.from_us),
-                killed: killed.as_ref().map(|kill| kill.role.as_str()),
-                figures: Milliseconds::from(*figures),
-            }
-        };
         let json = Json {
             steady: self.steady.into(),
-            upgrades: self.upgrades.iter().map(upgrade).collect(),
+            upgrades: self.upgrades.iter().map(JsonUpgrade::from).collect(),
             total: &self.total,
         };
         let mut text = serde_json::to_string_pretty(&json).expect("names and numbers are JSON");
