@@ -77,6 +77,9 @@ pub enum Proposal {
         /// Who receives.
         #[n(0)]
         joiner: MemberId,
+        /// Who exports.
+        #[n(1)]
+        donor: MemberId,
     },
     /// The leader saw that a joiner has the state and follows the order.
     #[n(5)]
