@@ -42,7 +42,10 @@ impl Clock {
                 let elapsed_ms = now.time.since(at).as_micros() as u64 / 1000;
                 let slew = elapsed_ms / SLEW_DIVISOR;
                 let even = last.0.saturating_add(elapsed_ms);
-                let wall = now.wall.0.clamp(even - slew.min(even), even.saturating_add(slew));
+                let wall = now
+                    .wall
+                    .0
+                    .clamp(even - slew.min(even), even.saturating_add(slew));
                 OrderedTime(wall.max(last.0))
             }
         };
@@ -59,7 +62,10 @@ mod tests {
     use super::*;
 
     fn now(micros: u64, wall: u64) -> Now {
-        Now { time: Time(micros), wall: OrderedTime(wall) }
+        Now {
+            time: Time(micros),
+            wall: OrderedTime(wall),
+        }
     }
 
     #[test]

@@ -50,8 +50,14 @@ impl Detector {
     pub fn watch(&mut self, now: Time, peers: impl IntoIterator<Item = MemberId>) {
         let mut before = std::mem::take(&mut self.peers);
         for peer in peers {
-            let fresh = Peer { linked: false, heard: now, asked: None, suspected: false };
-            self.peers.insert(peer, before.remove(&peer).unwrap_or(fresh));
+            let fresh = Peer {
+                linked: false,
+                heard: now,
+                asked: None,
+                suspected: false,
+            };
+            self.peers
+                .insert(peer, before.remove(&peer).unwrap_or(fresh));
         }
     }
 
@@ -111,7 +117,10 @@ impl Detector {
 
     /// The peers that do not answer.
     pub fn suspects(&self) -> impl Iterator<Item = MemberId> {
-        self.peers.iter().filter(|(_, state)| state.suspected).map(|(&peer, _)| peer)
+        self.peers
+            .iter()
+            .filter(|(_, state)| state.suspected)
+            .map(|(&peer, _)| peer)
     }
 
     /// Whether a connection to the peer stands.
@@ -122,7 +131,11 @@ impl Detector {
 
 impl Peer {
     fn patience(&self) -> Duration {
-        if self.linked { SUSPECT_AFTER } else { UNLINKED_SUSPECT_AFTER }
+        if self.linked {
+            SUSPECT_AFTER
+        } else {
+            UNLINKED_SUSPECT_AFTER
+        }
     }
 
     fn deadline(&self) -> Time {

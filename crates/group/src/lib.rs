@@ -7,14 +7,10 @@
 
 mod clock;
 mod detector;
-mod group;
-mod joining;
 mod membership;
 mod multicast;
 
 pub use clock::{Clock, Now};
 pub use detector::{Detector, Verdict};
-pub use group::{Changed, Group, Input, Output, Wish};
-pub use joining::{Joining, JoiningInput, JoiningOutput};
-pub use membership::{Joiner, Membership, Snapshot, View};
+pub use membership::{Joiner, Membership, Snapshot, SnapshotError, Transfer, View};
 pub use order::{Configuration, Refusal, Start};

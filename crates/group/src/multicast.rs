@@ -29,7 +29,11 @@ impl Multicast {
 
     pub(crate) fn next_origin(&mut self, member: MemberId, connection: u64) -> Origin {
         self.next += 1;
-        Origin { member, number: self.next, connection }
+        Origin {
+            member,
+            number: self.next,
+            connection,
+        }
     }
 
     /// A request of our own client: kept until delivered.
@@ -49,7 +53,10 @@ impl Multicast {
 
     /// The leader refused these aloud; what they were goes back to the contact.
     pub(crate) fn refused(&mut self, numbers: &[u64]) -> Vec<Proposal> {
-        numbers.iter().filter_map(|number| self.pending.remove(number)).collect()
+        numbers
+            .iter()
+            .filter_map(|number| self.pending.remove(number))
+            .collect()
     }
 
     /// There is a new leader: everything undelivered goes again.
