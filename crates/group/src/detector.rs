@@ -98,6 +98,7 @@ impl Detector {
                 }
                 Some(asked) if !state.suspected && now >= asked.after(state.patience()) => {
                     state.suspected = true;
+                    state.asked = Some(now);
                     out.push(Verdict::Suspect(peer));
                 }
                 // A suspect is asked again and again: a heal must be noticed by both sides.
@@ -121,6 +122,11 @@ impl Detector {
             .iter()
             .filter(|(_, state)| state.suspected)
             .map(|(&peer, _)| peer)
+    }
+
+    /// The peers that are watched.
+    pub fn watched(&self) -> impl Iterator<Item = MemberId> {
+        self.peers.keys().copied()
     }
 
     /// Whether a connection to the peer stands.

@@ -7,10 +7,17 @@
 
 mod clock;
 mod detector;
+mod group;
+mod joiners;
+mod joining;
 mod membership;
 mod multicast;
+mod parting;
 
 pub use clock::{Clock, Now};
 pub use detector::{Detector, Verdict};
+pub use group::{Delivered, Greeting, Group, LOG_BYTES_MAX, NotTaken, Output};
+pub use joiners::Progress;
+pub use joining::{Admitted, Joining, JoiningOutput};
 pub use membership::{Joiner, Membership, Snapshot, SnapshotError, Transfer, View};
 pub use order::{Configuration, Refusal, Start};

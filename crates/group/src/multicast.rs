@@ -10,21 +10,25 @@ use std::collections::BTreeMap;
 use wire::MemberId;
 use wire::log::{Origin, Proposal};
 
-/// Requests of this contact that may wait at once; above it they are refused as overloaded. Full
+/// Batches of this contact that may wait at once; above it they are refused as overloaded. Full
 /// load keeps some hundreds under way.
-pub(crate) const PENDING_MAX: usize = 16_384;
+const PENDING_MAX: usize = 16_384;
+/// Bytes of requests that may wait at once: what the order itself lets be uncommitted.
+const PENDING_BYTES_MAX: usize = 64 << 20;
 
 #[derive(Debug, Default)]
 pub(crate) struct Multicast {
     next: u64,
-    pending: BTreeMap<u64, Proposal>,
+    /// By origin number: the proposal and its size.
+    pending: BTreeMap<u64, (Proposal, usize)>,
+    pending_bytes: usize,
     /// Proposals for the next entry (if this member leads) or the next forward.
     outbox: Vec<Proposal>,
 }
 
 impl Multicast {
-    pub(crate) fn full(&self) -> bool {
-        self.pending.len() >= PENDING_MAX
+    pub(crate) fn full(&self, more: usize) -> bool {
+        self.pending.len() >= PENDING_MAX || self.pending_bytes + more > PENDING_BYTES_MAX
     }
 
     pub(crate) fn next_origin(&mut self, member: MemberId, connection: u64) -> Origin {
@@ -37,8 +41,9 @@ impl Multicast {
     }
 
     /// A request of our own client: kept until delivered.
-    pub(crate) fn take(&mut self, number: u64, proposal: Proposal) {
-        self.pending.insert(number, proposal.clone());
+    pub(crate) fn take(&mut self, number: u64, bytes: usize, proposal: Proposal) {
+        self.pending_bytes += bytes;
+        self.pending.insert(number, (proposal.clone(), bytes));
         self.outbox.push(proposal);
     }
 
@@ -47,21 +52,36 @@ impl Multicast {
         self.outbox.push(proposal);
     }
 
+    /// Goes before everything that waits.
+    pub(crate) fn post_first(&mut self, proposal: Proposal) {
+        self.outbox.insert(0, proposal);
+    }
+
     pub(crate) fn delivered(&mut self, number: u64) {
-        self.pending.remove(&number);
+        self.forget(number);
+    }
+
+    fn forget(&mut self, number: u64) -> Option<Proposal> {
+        let (proposal, bytes) = self.pending.remove(&number)?;
+        self.pending_bytes -= bytes;
+        Some(proposal)
     }
 
     /// The leader refused these aloud; what they were goes back to the contact.
     pub(crate) fn refused(&mut self, numbers: &[u64]) -> Vec<Proposal> {
         numbers
             .iter()
-            .filter_map(|number| self.pending.remove(number))
+            .filter_map(|&number| self.forget(number))
             .collect()
     }
 
     /// There is a new leader: everything undelivered goes again.
     pub(crate) fn again(&mut self) {
-        self.outbox = self.pending.values().cloned().collect();
+        self.outbox = self
+            .pending
+            .values()
+            .map(|(proposal, _)| proposal.clone())
+            .collect();
     }
 
     pub(crate) fn take_outbox(&mut self) -> Vec<Proposal> {
