@@ -1,0 +1,121 @@
+//! Activation: when the group begins to behave as the target (design 4.13, 4.15).
+//!
+//! Behaviour changes at one position of the order, never at a restart. The leader proposes it when
+//! these conditions hold; they are checked again where it is applied, and it is void otherwise.
+
+use group::Membership;
+use wire::Position;
+use wire::log::Proposal;
+use wire::member::Seat;
+use wire::{MemberId, Version};
+
+use super::Ordered;
+
+/// Proof that the upgrade may be activated. Only [`activation`] makes one.
+#[must_use]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Activation {
+    upgrade: Position,
+    version: Version,
+}
+
+impl Activation {
+    /// The upgrade.
+    pub fn upgrade(&self) -> Position {
+        self.upgrade
+    }
+
+    /// What the group will behave as.
+    pub fn version(&self) -> &Version {
+        &self.version
+    }
+
+    /// What the leader proposes.
+    pub fn proposal(&self) -> Proposal {
+        Proposal::Activate {
+            upgrade: self.upgrade,
+        }
+    }
+}
+
+/// Why the upgrade is not activated now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoActivation {
+    /// Nothing to activate.
+    #[error("no upgrade runs")]
+    NoUpgrade,
+    /// The group behaves as the target.
+    #[error("the group behaves as the target since {at}")]
+    Already {
+        /// Since when.
+        at: Position,
+    },
+    /// A swap is under way.
+    #[error("{member} leaves first")]
+    Leaving {
+        /// Who goes.
+        member: MemberId,
+    },
+    /// A seat has neither a member nor a ready joiner at the target.
+    #[error("{seat} has no member at the target and no ready successor")]
+    NotReady {
+        /// Which seat.
+        seat: Seat,
+    },
+    /// More than one seat would be without a member that can serve.
+    #[error("{seat} and {other} still wait for their successors to become members")]
+    SeveralWait {
+        /// The first.
+        seat: Seat,
+        /// The second.
+        other: Seat,
+    },
+}
+
+/// Whether the group may begin to behave as the target: all seats have a serving member at it but
+/// one, and that one's successor is ready.
+///
+/// # Errors
+/// Not now, and why.
+pub fn activation(ordered: &Ordered, membership: &Membership) -> Result<Activation, NoActivation> {
+    let upgrade = ordered
+        .upgrade()
+        .filter(|upgrade| upgrade.runs())
+        .ok_or(NoActivation::NoUpgrade)?;
+    if let Some(at) = upgrade.activated {
+        return Err(NoActivation::Already { at });
+    }
+    if let Some(member) = membership.view.leaving {
+        return Err(NoActivation::Leaving { member });
+    }
+    let target = upgrade.target();
+    let mut waits: Option<Seat> = None;
+    for (seat, _) in ordered.seats() {
+        let there = membership
+            .view
+            .serving()
+            .any(|member| member.seat == seat && member.binary == *target);
+        if there {
+            continue;
+        }
+        let ready = membership.joiners.iter().any(|joiner| {
+            joiner.ready
+                && joiner.member.seat == seat
+                && joiner.member.binary == *target
+                && ordered.is_current(&joiner.member)
+        });
+        if !ready {
+            return Err(NoActivation::NotReady { seat });
+        }
+        if let Some(first) = waits.replace(seat) {
+            return Err(NoActivation::SeveralWait {
+                seat: first,
+                other: seat,
+            });
+        }
+    }
+    Ok(Activation {
+        upgrade: upgrade.at,
+        version: target.version.clone(),
+    })
+}

@@ -1,0 +1,194 @@
+//! What became of a position: the ordered state's steps, as events for layers, clients and people.
+
+use std::fmt;
+
+use wire::member::{Binary, Seat};
+use wire::{MemberId, Position, Version};
+
+use super::activation::NoActivation;
+use super::seat::Purpose;
+use super::upgrade::UpgradeRefused;
+
+/// One step of the ordered state. In the order in which an upgrade takes them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Happened {
+    /// The view or a standing changed.
+    View {
+        /// What changed, in a sentence.
+        what: String,
+        /// The members from here on, as `1v1.0.0`, by seniority.
+        members: Vec<String>,
+    },
+    /// An operator's request was accepted: every member is triggered from here on (§3.3). Also
+    /// said again, with the same position, when the request is repeated.
+    UpgradeAccepted {
+        /// The operator's mark.
+        token: u64,
+        /// The upgrade, by the position of its request.
+        upgrade: Position,
+        /// The target.
+        target: Binary,
+    },
+    /// An operator's request was refused: nothing changed.
+    UpgradeRefused {
+        /// The operator's mark.
+        token: u64,
+        /// Why.
+        why: UpgradeRefused,
+    },
+    /// A member took the right to have a replica started: it alone asks the daemon now.
+    Taken {
+        /// For which seat.
+        seat: Seat,
+        /// The attempt.
+        attempt: u32,
+        /// Who asks.
+        by: MemberId,
+        /// Whose daemon: an index of the foundation's hosts.
+        host: u32,
+        /// What to start.
+        binary: Binary,
+        /// A turn, or a recovery.
+        purpose: Purpose,
+    },
+    /// An attempt is over: whoever still works on it is fenced.
+    Ended {
+        /// For which seat.
+        seat: Seat,
+        /// The attempt.
+        attempt: u32,
+        /// Whose it was.
+        by: MemberId,
+        /// How it ended.
+        how: Ended,
+    },
+    /// The group behaves as this version from here on.
+    Activated {
+        /// The upgrade.
+        upgrade: Position,
+        /// The version.
+        version: Version,
+    },
+    /// All seats run the target.
+    UpgradeDone {
+        /// The upgrade.
+        upgrade: Position,
+    },
+    /// The upgrade was given up; the group serves on.
+    UpgradeFailed {
+        /// The upgrade.
+        upgrade: Position,
+        /// Why.
+        reason: String,
+    },
+    /// A proposal changed nothing: it came late, twice, or out of turn.
+    Void {
+        /// Why.
+        why: Void,
+    },
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Its replica is a member.
+    Promoted {
+        /// Which.
+        member: MemberId,
+    },
+    /// The leader ended it. It counts as a failed try.
+    Passed {
+        /// Why.
+        reason: String,
+    },
+    /// Its replica was admitted, and is out. It counts as a failed try.
+    Lost {
+        /// Which.
+        joiner: MemberId,
+    },
+    /// Its holder does not serve any more and no replica was admitted: nobody would ask.
+    HolderGone,
+    /// The seat has an occupant that serves.
+    NotNeeded,
+    /// The upgrade that it belonged to was given up.
+    UpgradeOver,
+}
+
+/// Why a proposal changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Void {
+    /// The ordered state names somebody or something else.
+    #[error("attempt {attempt} for {seat} by {by} is not what the ordered state names")]
+    NotNamed {
+        /// The seat.
+        seat: Seat,
+        /// The attempt.
+        attempt: u32,
+        /// Who wanted it.
+        by: MemberId,
+    },
+    /// The attempt does not run.
+    #[error("attempt {attempt} for {seat} does not run")]
+    NotCurrent {
+        /// The seat.
+        seat: Seat,
+        /// The attempt.
+        attempt: u32,
+    },
+    /// An activation whose conditions do not hold.
+    #[error("upgrade {upgrade} is not activated: {why}")]
+    NotActivated {
+        /// The upgrade that was meant.
+        upgrade: Position,
+        /// What does not hold.
+        why: NoActivation,
+    },
+}
+
+impl fmt::Display for Happened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Happened::View { what, members } => write!(f, "{what}; members: {}", members.join(" ")),
+            Happened::UpgradeAccepted {
+                upgrade, target, ..
+            } => write!(f, "upgrade {upgrade} to {target} is accepted"),
+            Happened::UpgradeRefused { why, .. } => write!(f, "an upgrade is refused: {why}"),
+            Happened::Taken {
+                seat,
+                attempt,
+                by,
+                binary,
+                purpose,
+                host: _,
+            } => {
+                let what = match purpose {
+                    Purpose::Recovery => "recovery",
+                    Purpose::Upgrade(_) => "turn",
+                };
+                write!(f, "{seat}: {what} of {by}, attempt {attempt}, {binary}")
+            }
+            Happened::Ended {
+                seat, attempt, how, ..
+            } => write!(f, "{seat}: attempt {attempt} is over: {how}"),
+            Happened::Activated { version, .. } => write!(f, "the group behaves as {version}"),
+            Happened::UpgradeDone { upgrade } => write!(f, "upgrade {upgrade} is done"),
+            Happened::UpgradeFailed { upgrade, reason } => {
+                write!(f, "upgrade {upgrade} failed: {reason}")
+            }
+            Happened::Void { why } => write!(f, "nothing changed: {why}"),
+        }
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ended::Promoted { member } => write!(f, "{member} is a member"),
+            Ended::Passed { reason } => f.write_str(reason),
+            Ended::Lost { joiner } => write!(f, "its replica {joiner} is out"),
+            Ended::HolderGone => f.write_str("its holder does not serve any more"),
+            Ended::NotNeeded => f.write_str("the seat's occupant serves"),
+            Ended::UpgradeOver => f.write_str("the upgrade was given up"),
+        }
+    }
+}

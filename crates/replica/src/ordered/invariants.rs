@@ -1,0 +1,199 @@
+//! Invariants: what must hold in every state, and between two states that follow each other.
+//!
+//! Tests and the simulator run both after every step; each sentence that comes back is a fault.
+
+use group::Membership;
+use wire::MemberId;
+
+use super::Ordered;
+use super::answering::answering;
+
+/// What is wrong with this state; empty if nothing is.
+pub fn broken_in_state(ordered: &Ordered, membership: &Membership) -> Vec<String> {
+    let mut broken = Vec::new();
+    let mut must = |holds: bool, sentence: &str| {
+        if !holds {
+            broken.push(sentence.to_owned());
+        }
+    };
+    let running = ordered.upgrade().filter(|upgrade| upgrade.runs());
+
+    // Seats are as many as the foundation says, for ever.
+    must(
+        ordered.seat_count() == ordered.foundation().initial.max(1),
+        "the number of seats is the foundation's",
+    );
+    for (seat, attempt) in ordered.attempts() {
+        // The number of a running attempt is the last that its seat gave.
+        must(
+            ordered.seat(seat).map(|state| state.attempts()) == Some(attempt.number),
+            "a running attempt has its seat's last number",
+        );
+        // A turn runs for the upgrade that runs, and for no other.
+        must(
+            !attempt.is_turn() || attempt_belongs(attempt.purpose, running.map(|upgrade| upgrade.at)),
+            "a turn belongs to the running upgrade",
+        );
+        // An attempt that brought a replica runs as long as that replica is a joiner, no longer.
+        must(
+            attempt
+                .joiner
+                .is_none_or(|joiner| membership.joiner(joiner).is_some()),
+            "a running attempt's replica is a joiner",
+        );
+        // Without a replica an attempt needs a holder that serves: nobody else asks a daemon.
+        must(
+            attempt.joiner.is_some() || membership.view.serves(attempt.by),
+            "a running attempt has a replica, or a holder that serves",
+        );
+    }
+    // At most as many turns run as the request allows (§3.2: "the number of replicas that can be
+    // upgraded in parallel").
+    must(
+        running.is_none_or(|upgrade| ordered.turns() <= upgrade.request.parallel),
+        "at most `parallel` turns run",
+    );
+    // Once activated and until another upgrade, the group behaves as the target.
+    must(
+        ordered
+            .upgrade()
+            .filter(|upgrade| upgrade.activated.is_some())
+            .is_none_or(|upgrade| ordered.effective() == upgrade.target()),
+        "an activated upgrade's target is effective",
+    );
+    // Before activation the group behaves as it did before the upgrade, done or given up.
+    must(
+        ordered
+            .upgrade()
+            .filter(|upgrade| upgrade.activated.is_none())
+            .is_none_or(|upgrade| *ordered.effective() == upgrade.from),
+        "before activation the effective version is that of before the upgrade",
+    );
+    // A client finds somebody as long as somebody serves (§3.1).
+    let answers = answering(ordered, membership);
+    must(
+        membership.view.serving().next().is_none() || !answers.is_empty(),
+        "somebody answers while somebody serves",
+    );
+    // Nobody is sent to a member that is silent, leaving or unable.
+    let able = |member: &MemberId| ordered.able(membership).any(|other| other.id == *member);
+    must(
+        ordered.able(membership).next().is_none() || answers.iter().all(able),
+        "who answers can serve",
+    );
+    // While an old member can answer, no client sees a byte of the target before activation.
+    let native = |id: &MemberId| {
+        let member = membership.view.member(*id);
+        member.is_some_and(|member| member.binary.version == ordered.effective().version)
+    };
+    let natives = ordered.able(membership).any(|member| native(&member.id));
+    must(
+        !natives || answers.iter().all(native),
+        "members of the effective version answer before others",
+    );
+    // What travels in a state transfer arrives as it was.
+    must(
+        Ordered::from_bytes(&ordered.to_bytes()).as_ref() == Ok(ordered),
+        "a transferred state is equal",
+    );
+    broken
+}
+
+fn attempt_belongs(purpose: super::Purpose, running: Option<wire::Position>) -> bool {
+    match purpose {
+        super::Purpose::Recovery => true,
+        super::Purpose::Upgrade(upgrade) => running == Some(upgrade),
+    }
+}
+
+/// What is wrong with a step from one state to the next; empty if nothing is.
+pub fn broken_by_step(
+    before: (&Ordered, &Membership),
+    after: (&Ordered, &Membership),
+) -> Vec<String> {
+    let mut broken = Vec::new();
+    let mut must = |holds: bool, sentence: &str| {
+        if !holds {
+            broken.push(sentence.to_owned());
+        }
+    };
+    let ((old, old_membership), (new, new_membership)) = (before, after);
+
+    for ((seat, was), (_, is)) in old.seats().zip(new.seats()) {
+        // Attempt numbers fence: they never fall, and never skip.
+        must(
+            is.attempts() == was.attempts() || is.attempts() == was.attempts() + 1,
+            "a seat's attempts are numbered one by one",
+        );
+        // A turn starts only if more than the minimum serve without turns, its holder included
+        // (§3.3: "whether the current redundancy level is greater than l").
+        let started = is
+            .current()
+            .filter(|attempt| attempt.is_turn() && is.attempts() > was.attempts());
+        if started.is_some() {
+            let able = new.able(new_membership);
+            let redundancy = able
+                .filter(|member| member.seat == seat || !new.turn_runs(member))
+                .count();
+            must(
+                redundancy > new.foundation().minimal as usize,
+                "a turn starts with more than `minimal` members",
+            );
+            // The leader's turn never starts while another member could lead.
+            let leads = started.map(|attempt| attempt.by) == new_membership.leader;
+            must(
+                !leads || new.able(new_membership).count() == 1,
+                "the leader of record has handed over before its turn",
+            );
+        }
+    }
+    let same = match (old.upgrade(), new.upgrade()) {
+        (Some(was), Some(is)) => was.at == is.at,
+        (None, _) | (_, None) => false,
+    };
+    let (was_activated, is_activated) = (
+        old.upgrade().and_then(|upgrade| upgrade.activated),
+        new.upgrade().and_then(|upgrade| upgrade.activated),
+    );
+    // Behaviour changes at the activation of an upgrade and nowhere else: once per upgrade.
+    must(
+        old.effective() == new.effective()
+            || (is_activated.is_some() && (!same || was_activated.is_none())),
+        "the effective version changes only at an activation",
+    );
+    must(
+        !same || was_activated.is_none() || was_activated == is_activated,
+        "an upgrade is activated once",
+    );
+    // What has ended stays ended, and only another request takes its place (§2.1).
+    must(
+        old.upgrade().is_none_or(|was| was.runs() || !same || new.upgrade() == Some(was)),
+        "an upgrade that ended stays as it ended",
+    );
+    must(
+        same || old.upgrade().is_none_or(|was| !was.runs()),
+        "a running upgrade is not displaced",
+    );
+    // The last old member that serves stays until activation: nobody takes its vote.
+    let leaver = new_membership
+        .view
+        .leaving
+        .filter(|_| old_membership.view.leaving.is_none());
+    let held = old.upgrade().filter(|upgrade| upgrade.runs() && upgrade.activated.is_none());
+    if let (Some(leaver), Some(upgrade)) = (leaver, held) {
+        let left = old
+            .able(old_membership)
+            .filter(|member| member.binary != *upgrade.target());
+        let ids: Vec<MemberId> = left.map(|member| member.id).collect();
+        let by_target = new_membership
+            .view
+            .members
+            .last()
+            .is_some_and(|member| member.binary == *upgrade.target());
+        must(
+            !by_target || ids != [leaver],
+            "the last old member that serves is not replaced before activation",
+        );
+    }
+    broken
+}

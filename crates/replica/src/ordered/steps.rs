@@ -1,0 +1,371 @@
+//! Steps: how the total order changes the ordered state. Nothing else does.
+
+use group::Membership;
+use wire::log::{Change, Proposal, UpgradeRequest};
+use wire::member::{Seat, Standing};
+use wire::{MemberId, OrderedTime, Position};
+
+use super::activation::activation;
+use super::happened::{Ended, Happened, Void};
+use super::recovery::{Named, recovery};
+use super::seat::{Attempt, Purpose, kept};
+use super::turn::turn;
+use super::upgrade::{Outcome, Upgrade, acceptance, complete, too_often};
+use super::{Ordered, history};
+
+/// The place of a step, and the membership from there on.
+#[derive(Clone, Copy)]
+struct Step<'a> {
+    at: Position,
+    time: OrderedTime,
+    membership: &'a Membership,
+}
+
+impl Ordered {
+    /// Applies one proposal of the entry at `at`; `membership` is that after the entry.
+    pub fn apply(
+        &mut self,
+        at: Position,
+        time: OrderedTime,
+        proposal: &Proposal,
+        membership: &Membership,
+    ) -> Vec<Happened> {
+        let step = Step {
+            at,
+            time,
+            membership,
+        };
+        let mut out = Vec::new();
+        match proposal {
+            // Requests and the layers' own messages are many, and none of our business.
+            Proposal::Open { .. } | Proposal::Calls { .. } | Proposal::Layer { .. } => return out,
+            Proposal::Leads { member } => {
+                let members = history::members(&membership.view);
+                self.history
+                    .add(at, time, format!("{member} leads"), members);
+            }
+            Proposal::Standing { member, standing } => self.stands(step, *member, *standing, &mut out),
+            Proposal::Transfer { .. } | Proposal::Ready { .. } => {}
+            Proposal::Taken { seat, attempt, by } => {
+                out.push(self.take(step, *seat, *attempt, *by));
+            }
+            Proposal::Passed {
+                seat,
+                attempt,
+                reason,
+            } => out.push(self.pass(step, *seat, *attempt, reason)),
+            Proposal::Upgrade(request) => self.request(step, request, &mut out),
+            Proposal::Activate { upgrade } => out.push(self.activate(step, *upgrade)),
+        }
+        self.settle(step, &mut out);
+        out
+    }
+
+    /// Applies a change of membership that stands at `at`; `membership` is that after it.
+    pub fn changed(
+        &mut self,
+        at: Position,
+        time: OrderedTime,
+        change: &Change,
+        membership: &Membership,
+    ) -> Vec<Happened> {
+        let step = Step {
+            at,
+            time,
+            membership,
+        };
+        let mut out = Vec::new();
+        match change {
+            Change::Admit(member) => {
+                self.learn(member);
+                let current = self.seat_mut(member.seat).and_then(|s| s.current.as_mut());
+                if let Some(attempt) = current
+                    && attempt.started(member.seat, member)
+                    && attempt.joiner.is_none()
+                {
+                    attempt.joiner = Some(member.id);
+                }
+            }
+            Change::Promote { joiner, replaces } => self.promoted(step, *joiner, *replaces, &mut out),
+            Change::Settle => self.view(step, "the swap is complete".to_owned(), &mut out),
+            Change::Remove { member, reason } => self.removed(step, *member, reason, &mut out),
+        }
+        self.settle(step, &mut out);
+        out
+    }
+
+    fn view(&mut self, step: Step<'_>, what: String, out: &mut Vec<Happened>) {
+        let members = history::members(&step.membership.view);
+        self.history
+            .add(step.at, step.time, what.clone(), members.clone());
+        out.push(Happened::View { what, members });
+    }
+
+    fn stands(
+        &mut self,
+        step: Step<'_>,
+        member: MemberId,
+        standing: Standing,
+        out: &mut Vec<Happened>,
+    ) {
+        // A standing that changed nothing is no view.
+        if step.membership.view.position == step.at {
+            let what = match standing {
+                Standing::Serving => format!("{member} serves again"),
+                Standing::Suspected => format!("{member} is suspected"),
+            };
+            self.view(step, what, out);
+        }
+    }
+
+    /// `Taken` holds only if the ordered state names exactly this member, seat and attempt.
+    fn take(&mut self, step: Step<'_>, seat: Seat, attempt: u32, by: MemberId) -> Happened {
+        let is = |named: &Named| named.seat == seat && named.attempt == attempt && named.by == by;
+        let vacancy = recovery(self, step.membership).ok().map(|found| found.0);
+        let turn = || turn(self, step.membership).ok().map(|found| found.0);
+        let named = vacancy.filter(is).or_else(|| turn().filter(is));
+        let Some((named, state)) = named.and_then(|named| Some((named, self.seat_mut(seat)?))) else {
+            let why = Void::NotNamed { seat, attempt, by };
+            return Happened::Void { why };
+        };
+        state.attempts = named.attempt;
+        state.current = Some(Attempt {
+            number: named.attempt,
+            by: named.by,
+            host: named.host,
+            binary: named.binary.clone(),
+            purpose: named.purpose,
+            since: step.time,
+            joiner: None,
+        });
+        Happened::Taken {
+            seat,
+            attempt,
+            by,
+            host: named.host,
+            binary: named.binary,
+            purpose: named.purpose,
+        }
+    }
+
+    fn pass(&mut self, step: Step<'_>, seat: Seat, attempt: u32, reason: &str) -> Happened {
+        let current = self.seat(seat).and_then(|state| state.current());
+        if current.is_none_or(|current| current.number != attempt) {
+            let why = Void::NotCurrent { seat, attempt };
+            return Happened::Void { why };
+        }
+        let reason = kept(reason);
+        self.end(step, seat, Ended::Passed { reason })
+            .expect("the attempt was just found to run")
+    }
+
+    fn request(&mut self, step: Step<'_>, request: &UpgradeRequest, out: &mut Vec<Happened>) {
+        let token = request.token;
+        let target = request.target.clone();
+        let repeated = match acceptance(self, step.membership, request) {
+            Ok(repeated) => repeated,
+            Err(why) => return out.push(Happened::UpgradeRefused { token, why }),
+        };
+        let upgrade = repeated.unwrap_or(step.at);
+        out.push(Happened::UpgradeAccepted {
+            token,
+            upgrade,
+            target: target.clone(),
+        });
+        if repeated.is_some() {
+            return;
+        }
+        self.seats.iter_mut().for_each(super::SeatState::forgive);
+        // A way down, or back: see the module `upgrade`.
+        let first = target.version < self.effective.version || target == self.effective;
+        self.upgrade = Some(Upgrade {
+            at: step.at,
+            request: request.clone(),
+            from: self.effective.clone(),
+            activated: first.then_some(step.at),
+            proven: false,
+            started: step.time,
+            outcome: Outcome::Running,
+        });
+        let what = format!("upgrade {upgrade} to {target} begins");
+        self.history
+            .add(step.at, step.time, what, history::members(&step.membership.view));
+        if first && self.effective != target {
+            self.effective = target.clone();
+            let version = target.version;
+            out.push(Happened::Activated { upgrade, version });
+        }
+    }
+
+    fn activate(&mut self, step: Step<'_>, upgrade: Position) -> Happened {
+        let found = activation(self, step.membership);
+        let running = self.upgrade.as_mut().filter(|running| running.at == upgrade);
+        let (Ok(found), Some(running)) = (&found, running) else {
+            let why = found.err().unwrap_or(super::NoActivation::NoUpgrade);
+            let why = Void::NotActivated { upgrade, why };
+            return Happened::Void { why };
+        };
+        running.activated = Some(step.at);
+        self.effective = running.request.target.clone();
+        let version = found.version().clone();
+        let what = format!("the group behaves as {version}");
+        self.history
+            .add(step.at, step.time, what, history::members(&step.membership.view));
+        Happened::Activated { upgrade, version }
+    }
+
+    fn promoted(
+        &mut self,
+        step: Step<'_>,
+        joiner: MemberId,
+        replaces: Option<MemberId>,
+        out: &mut Vec<Happened>,
+    ) {
+        let Some(member) = step.membership.view.member(joiner) else {
+            return;
+        };
+        self.occupy(member);
+        if let Some(upgrade) = &mut self.upgrade
+            && upgrade.runs()
+            && member.binary == *upgrade.target()
+        {
+            upgrade.proven = true;
+        }
+        let what = match replaces {
+            Some(old) => format!("{joiner} takes {} from {old}, which leaves", member.seat),
+            None => format!("{joiner} takes {}", member.seat),
+        };
+        self.view(step, what, out);
+    }
+
+    fn removed(
+        &mut self,
+        step: Step<'_>,
+        member: MemberId,
+        reason: &str,
+        out: &mut Vec<Happened>,
+    ) {
+        let reason = kept(reason);
+        let target = self
+            .upgrade
+            .as_ref()
+            .filter(|upgrade| upgrade.can_fail())
+            .map(|upgrade| upgrade.target().clone());
+        let lost = self.seats.iter_mut().find_map(|state| {
+            let occupant = state.occupant.take_if(|occupant| occupant.member == member)?;
+            if Some(occupant.binary) == target {
+                state.against += 1;
+            }
+            Some(())
+        });
+        let what = match lost {
+            Some(()) => format!("{member} is out: {reason}"),
+            // A joiner is in no view; what becomes of its attempt is said when that ends.
+            None if step.membership.view.position != step.at => return,
+            None => format!("{member} is out of its seat: {reason}"),
+        };
+        self.view(step, what, out);
+    }
+
+    /// Ends what the state shows to be over. Computed from the state alone, after every step.
+    fn settle(&mut self, step: Step<'_>, out: &mut Vec<Happened>) {
+        let seats: Vec<Seat> = self.attempts().map(|(seat, _)| seat).collect();
+        for seat in seats {
+            if let Some(how) = self.over(step.membership, seat) {
+                out.extend(self.end(step, seat, how));
+            }
+        }
+        if let Some(reason) = too_often(self) {
+            self.give_up(step, reason, out);
+        }
+        if complete(self, step.membership)
+            && let Some(upgrade) = &mut self.upgrade
+        {
+            upgrade.outcome = Outcome::Done { ended: step.time };
+            self.home = upgrade.request.target.clone();
+            let upgrade = upgrade.at;
+            self.seats.iter_mut().for_each(super::SeatState::forgive);
+            let what = format!("upgrade {upgrade} is done");
+            self.history
+                .add(step.at, step.time, what, history::members(&step.membership.view));
+            out.push(Happened::UpgradeDone { upgrade });
+        }
+    }
+
+    /// Whether the current attempt for a seat is over, and how.
+    fn over(&self, membership: &Membership, seat: Seat) -> Option<Ended> {
+        let attempt = self.seat(seat)?.current()?;
+        if let Some(joiner) = attempt.joiner {
+            if membership.view.member(joiner).is_some() {
+                return Some(Ended::Promoted { member: joiner });
+            }
+            if membership.joiner(joiner).is_none() {
+                return Some(Ended::Lost { joiner });
+            }
+        } else if !membership.view.serves(attempt.by) {
+            return Some(Ended::HolderGone);
+        }
+        let mut occupants = self.able(membership).filter(|member| member.seat == seat);
+        let needed = match attempt.purpose {
+            Purpose::Recovery => occupants.next().is_none(),
+            Purpose::Upgrade(_) => occupants.all(|member| member.binary != attempt.binary),
+        };
+        (!needed).then_some(Ended::NotNeeded)
+    }
+
+    /// Ends the current attempt for a seat; what failed is counted.
+    fn end(&mut self, step: Step<'_>, seat: Seat, how: Ended) -> Option<Happened> {
+        let target = self.upgrade.as_ref().filter(|upgrade| upgrade.can_fail());
+        let target = target.map(|upgrade| upgrade.target().clone());
+        let state = self.seat_mut(seat)?;
+        let attempt = state.current.take()?;
+        let failed = match &how {
+            Ended::Passed { reason } => Some(reason.clone()),
+            Ended::Lost { .. } => Some(how.to_string()),
+            Ended::Promoted { .. }
+            | Ended::HolderGone
+            | Ended::NotNeeded
+            | Ended::UpgradeOver => None,
+        };
+        if let Some(reason) = failed {
+            state.fail(step.time, attempt.number, reason);
+            if Some(&attempt.binary) == target.as_ref() {
+                state.against += 1;
+            }
+        }
+        Some(Happened::Ended {
+            seat,
+            attempt: attempt.number,
+            by: attempt.by,
+            how,
+        })
+    }
+
+    fn give_up(&mut self, step: Step<'_>, reason: String, out: &mut Vec<Happened>) {
+        let Some(upgrade) = &mut self.upgrade else {
+            return;
+        };
+        let reason = kept(&reason);
+        upgrade.outcome = Outcome::Failed {
+            ended: step.time,
+            reason: reason.clone(),
+        };
+        let (at, target) = (upgrade.at, upgrade.target().clone());
+        let fenced: Vec<Seat> = self
+            .attempts()
+            .filter(|(_, attempt)| attempt.is_turn() || attempt.binary == target)
+            .map(|(seat, _)| seat)
+            .collect();
+        for seat in fenced {
+            out.extend(self.end(step, seat, Ended::UpgradeOver));
+        }
+        self.seats.iter_mut().for_each(super::SeatState::forgive);
+        let what = format!("upgrade {at} failed: {reason}");
+        self.history
+            .add(step.at, step.time, what, history::members(&step.membership.view));
+        out.push(Happened::UpgradeFailed {
+            upgrade: at,
+            reason,
+        });
+    }
+}
