@@ -1,0 +1,420 @@
+//! From the methods of an impl to the implementation of `Service`.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Ident, ImplItem, ItemImpl, Type};
+
+use crate::attributes::ServiceAttribute;
+use crate::client;
+use crate::method::{Argument, Method, Role};
+
+/// All that the macro learned of a service.
+pub(crate) struct Service {
+    attribute: ServiceAttribute,
+    /// The type of the state.
+    state: Type,
+    /// The state's bare name, from which the clients take theirs.
+    pub(crate) name: Ident,
+    pub(crate) methods: Vec<Method>,
+    upgraded: bool,
+}
+
+/// `#[service(arguments)] item`.
+pub(crate) fn service(arguments: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
+    let attribute = ServiceAttribute::parse(arguments)?;
+    let mut block: ItemImpl = syn::parse2(item).map_err(|why| {
+        syn::Error::new(
+            why.span(),
+            format!("{why}; `#[remex::service]` stands on `impl YourType {{ .. }}`"),
+        )
+    })?;
+    let service = Service::read(attribute, &mut block)?;
+    let implementation = service.implementation();
+    let clients = client::clients(&service);
+    Ok(quote! {
+        #block
+        #implementation
+        #clients
+    })
+}
+
+impl Service {
+    /// Reads the methods off the impl; all faults are told, not only the first.
+    fn read(attribute: ServiceAttribute, block: &mut ItemImpl) -> syn::Result<Service> {
+        let name = check_block(block)?;
+        let mut faults: Option<syn::Error> = None;
+        let mut methods = Vec::new();
+        let mut upgraded = false;
+        for item in &mut block.items {
+            let ImplItem::Fn(function) = item else {
+                continue;
+            };
+            match Role::of(function, &attribute) {
+                Ok(Role::Method(method)) => methods.push(*method),
+                Ok(Role::Upgraded) => upgraded = true,
+                Ok(Role::Helper) => {}
+                Err(fault) => match &mut faults {
+                    Some(faults) => faults.combine(fault),
+                    None => faults = Some(fault),
+                },
+            }
+        }
+        if let Some(faults) = faults {
+            return Err(faults);
+        }
+        if methods.is_empty() {
+            return Err(syn::Error::new_spanned(
+                &block.self_ty,
+                "a service without a method: write at least one `pub fn`",
+            ));
+        }
+        Ok(Service {
+            attribute,
+            state: (*block.self_ty).clone(),
+            name,
+            methods,
+            upgraded,
+        })
+    }
+
+    fn implementation(&self) -> TokenStream {
+        let state = &self.state;
+        let name = &self.attribute.name;
+        let state_format = &self.attribute.state_format;
+        let version = match &self.attribute.version {
+            Some(version) => quote!(#version),
+            None => quote!(::core::env!("CARGO_PKG_VERSION")),
+        };
+        let requests = self.methods.iter().map(Method::request);
+        let distinct = self.distinct();
+        let described = self.methods.iter().map(Method::described);
+        let applied = self.methods.iter().map(Method::applied);
+        let done = self.methods.iter().map(Method::done);
+        let from_json = self.methods.iter().map(Method::from_json);
+        let to_json = self.methods.iter().map(Method::to_json);
+        let names = self.methods.iter().map(|method| method.name.to_string());
+        let upgraded = self.upgraded.then(|| {
+            quote! {
+                fn upgraded(&mut self) {
+                    <#state>::upgraded(self);
+                }
+            }
+        });
+        // Spanned at the type, so that a missing derive is told there.
+        let initial = quote_spanned!(state.span()=> <#state as ::remex::private::State>::initial());
+        quote! {
+            const _: () = {
+                use ::remex::private::{self, Edge as _};
+
+                const NAMES: &[&str] = &[#(#names),*];
+                const _: () = private::Chain::<#state>::FORMAT_IS_RAISED;
+                #distinct
+                #(#requests)*
+
+                impl ::remex::Service for #state {
+                    const NAME: &'static str = #name;
+                    const VERSION: &'static str = #version;
+                    const STATE_FORMAT: u32 = #state_format;
+
+                    fn describe() -> ::remex::Description {
+                        private::description::<#state>(
+                            private::Chain::<#state>::older_read(),
+                            private::Chain::<#state>::older_written(),
+                            ::std::vec![#(#described),*],
+                        )
+                    }
+
+                    fn initial() -> Self {
+                        #initial
+                    }
+
+                    #[allow(unused_variables, clippy::let_unit_value)]
+                    fn apply(
+                        &mut self,
+                        cx: &::remex::Context,
+                        call: ::remex::Call<'_>,
+                    ) -> ::core::result::Result<::std::vec::Vec<u8>, ::remex::Refusal> {
+                        match call.method {
+                            #(#applied)*
+                            _ => Err(::remex::Refusal::UnknownMethod),
+                        }
+                    }
+
+                    #[allow(unused_variables, clippy::let_unit_value)]
+                    fn read(
+                        &self,
+                        cx: &::remex::Context,
+                        call: ::remex::Call<'_>,
+                    ) -> ::core::result::Result<::std::vec::Vec<u8>, ::remex::Refusal> {
+                        match call.method {
+                            #(#done)*
+                            _ => Err(::remex::Refusal::UnknownMethod),
+                        }
+                    }
+
+                    fn export(
+                        &self,
+                        format: u32,
+                        out: &mut dyn ::std::io::Write,
+                    ) -> ::core::result::Result<(), ::remex::StateError> {
+                        if format == #state_format {
+                            private::write_state(self, format, out)
+                        } else {
+                            private::Chain::<#state>::export_older(self, format, out)
+                        }
+                    }
+
+                    fn import(
+                        format: u32,
+                        from: &mut dyn ::std::io::Read,
+                    ) -> ::core::result::Result<Self, ::remex::StateError> {
+                        if format == #state_format {
+                            private::read_state(format, from)
+                        } else {
+                            private::Chain::<#state>::import_older(format, from)
+                        }
+                    }
+
+                    fn call_from_json(
+                        method: &str,
+                        arguments: &private::JsonValue,
+                    ) -> ::core::result::Result<::remex::OwnedCall, ::remex::JsonError> {
+                        match method {
+                            #(#from_json)*
+                            _ => Err(private::unknown_method(method, NAMES)),
+                        }
+                    }
+
+                    fn reply_to_json(
+                        method: ::remex::MethodId,
+                        reply: &[u8],
+                    ) -> ::core::result::Result<private::JsonValue, ::remex::JsonError> {
+                        match method {
+                            #(#to_json)*
+                            _ => Err(private::unknown_reply(method)),
+                        }
+                    }
+
+                    #upgraded
+                }
+            };
+        }
+    }
+
+    /// Ids are hashes of names: two names with one hash must not pass.
+    fn distinct(&self) -> TokenStream {
+        let pairs = self.methods.iter().enumerate().flat_map(|(at, one)| {
+            self.methods[..at].iter().map(move |other| {
+                let (one, other) = (&one.name, &other.name);
+                let (first, second) = (other.to_string(), one.to_string());
+                let message = format!(
+                    "the methods `{first}` and `{second}` have the same id; rename one of them"
+                );
+                quote_spanned! {one.span()=>
+                    const _: () = ::core::assert!(
+                        ::remex::MethodId::of(#first).0 != ::remex::MethodId::of(#second).0,
+                        #message
+                    );
+                }
+            })
+        });
+        quote!(#(#pairs)*)
+    }
+}
+
+/// Checks the impl itself; the state's bare name if it will do.
+fn check_block(block: &ItemImpl) -> syn::Result<Ident> {
+    if let Some((_, path, _)) = &block.trait_ {
+        return Err(syn::Error::new_spanned(
+            path,
+            "`#[remex::service]` stands on the type's own `impl`, not on that of a trait",
+        ));
+    }
+    if !block.generics.params.is_empty() {
+        return Err(syn::Error::new_spanned(
+            &block.generics,
+            "a service cannot be generic: its state has one shape; name the types",
+        ));
+    }
+    let last = match &*block.self_ty {
+        Type::Path(path) => path.path.segments.last(),
+        _ => None,
+    };
+    match last {
+        Some(segment) if segment.arguments.is_empty() => Ok(segment.ident.clone()),
+        Some(_) | None => Err(syn::Error::new_spanned(
+            &block.self_ty,
+            "a service's state is one type with a name of its own, as in `impl Ledger`",
+        )),
+    }
+}
+
+impl Method {
+    /// The name of the constant that holds its id.
+    pub(crate) fn id(&self) -> TokenStream {
+        let name = self.name.to_string();
+        quote!(::remex::MethodId::of(#name))
+    }
+
+    fn id_constant(&self) -> Ident {
+        format_ident!("__ID_{}", self.name.to_string().to_uppercase())
+    }
+
+    /// The type that holds its arguments on their way.
+    pub(crate) fn request_type(&self) -> Ident {
+        format_ident!("__{}Request", self.name)
+    }
+
+    pub(crate) fn reply_type(&self) -> TokenStream {
+        match &self.reply {
+            Some(reply) => quote!(#reply),
+            None => quote!(()),
+        }
+    }
+
+    /// Its id and the type of its arguments.
+    fn request(&self) -> TokenStream {
+        let id = self.id();
+        let constant = self.id_constant();
+        let request = self.request_type();
+        let fields = self.arguments.iter().map(Argument::field);
+        let names = self
+            .arguments
+            .iter()
+            .map(|argument| argument.name.to_string());
+        let shapes = self.arguments.iter().map(Argument::shape);
+        quote! {
+            const #constant: ::remex::MethodId = #id;
+
+            #[allow(non_camel_case_types)]
+            #[derive(private::serde::Serialize, private::serde::Deserialize)]
+            #[serde(crate = "::remex::private::serde", deny_unknown_fields)]
+            struct #request {
+                #(#fields)*
+            }
+
+            impl private::Request for #request {
+                const NAMES: &'static [&'static str] = &[#(#names),*];
+
+                fn shape() -> ::std::string::String {
+                    private::arguments_shape(&[#(#shapes),*])
+                }
+
+                fn signature() -> u32 {
+                    static SIGNATURE: ::std::sync::OnceLock<u32> = ::std::sync::OnceLock::new();
+                    *SIGNATURE.get_or_init(private::signature_of::<#request>)
+                }
+            }
+        }
+    }
+
+    fn described(&self) -> TokenStream {
+        let name = self.name.to_string();
+        let read = self.read;
+        let since = match &self.since {
+            Some(since) => quote!(::core::option::Option::Some(#since)),
+            None => quote!(::core::option::Option::None),
+        };
+        let request = self.request_type();
+        let reply = self.reply_type();
+        quote!(private::method::<#request, #reply>(#name, #read, #since))
+    }
+
+    /// Its arm in `apply`.
+    fn applied(&self) -> TokenStream {
+        match self.read {
+            true => self.refused(),
+            false => self.executed(),
+        }
+    }
+
+    /// Its arm in `read`.
+    fn done(&self) -> TokenStream {
+        match self.read {
+            true => self.executed(),
+            false => self.refused(),
+        }
+    }
+
+    /// Unknown is told before the kind: an older member, which has no such method, says the same.
+    fn refused(&self) -> TokenStream {
+        let constant = self.id_constant();
+        let exists = self.exists();
+        quote! {
+            #constant => {
+                #exists
+                Err(::remex::Refusal::WrongKind)
+            }
+        }
+    }
+
+    fn executed(&self) -> TokenStream {
+        let constant = self.id_constant();
+        let exists = self.exists();
+        let request = self.request_type();
+        let name = &self.name;
+        let context = self.context.then(|| quote!(cx,));
+        let arguments = self.arguments.iter().map(|argument| {
+            let name = &argument.name;
+            match &argument.since {
+                Some(since) => quote!(private::since(cx, #since, request.#name)?),
+                None => quote!(request.#name),
+            }
+        });
+        quote! {
+            #constant => {
+                #exists
+                let request: #request = private::decode_request(call.arguments)?;
+                let reply = self.#name(#context #(#arguments),*);
+                Ok(private::encode(&reply))
+            }
+        }
+    }
+
+    fn exists(&self) -> Option<TokenStream> {
+        self.since.as_ref().map(|since| {
+            quote! {
+                if !cx.behaves_as(#since) {
+                    return Err(::remex::Refusal::UnknownMethod);
+                }
+            }
+        })
+    }
+
+    fn from_json(&self) -> TokenStream {
+        let name = self.name.to_string();
+        let read = self.read;
+        let request = self.request_type();
+        quote!(#name => private::call_from_json::<#request>(#name, #read, arguments),)
+    }
+
+    fn to_json(&self) -> TokenStream {
+        let constant = self.id_constant();
+        let reply = self.reply_type();
+        quote!(#constant => private::reply_to_json::<#reply>(reply),)
+    }
+}
+
+impl Argument {
+    fn field(&self) -> TokenStream {
+        let (name, ty) = (&self.name, &self.ty);
+        match &self.since {
+            None => quote!(#name: #ty,),
+            Some(_) => quote! {
+                #[serde(
+                    default,
+                    deserialize_with = "::remex::private::present",
+                    skip_serializing_if = "::core::option::Option::is_none",
+                )]
+                #name: ::core::option::Option<#ty>,
+            },
+        }
+    }
+
+    fn shape(&self) -> TokenStream {
+        let (name, ty) = (self.name.to_string(), &self.ty);
+        let optional = self.since.is_some();
+        quote!((#name, private::shape::<#ty>(), #optional))
+    }
+}

@@ -1,0 +1,39 @@
+//! What the code written by `#[remex::service]` calls. No interface for anybody else: it changes
+//! together with the macro.
+
+mod chain;
+mod codec;
+mod describe;
+mod json;
+
+pub use chain::{Chain, Edge, read_state, write_state};
+pub use codec::{decode_request, encode, present, since};
+pub use describe::{arguments_shape, description, method, shape, signature_of};
+pub use json::{call_from_json, reply_to_json, unknown_method, unknown_reply};
+pub use serde;
+pub use serde_json::Value as JsonValue;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// What the type behind a service must be able to do.
+pub trait State: Default + Serialize + DeserializeOwned + Send + 'static {
+    /// The state of a new group.
+    fn initial() -> Self {
+        Self::default()
+    }
+}
+
+impl<S: Default + Serialize + DeserializeOwned + Send + 'static> State for S {}
+
+/// The arguments of one method on their way.
+pub trait Request: Serialize + DeserializeOwned {
+    /// Their names, in the order of the method's.
+    const NAMES: &'static [&'static str];
+
+    /// Their shape, canonical text.
+    fn shape() -> String;
+
+    /// The fingerprint of their shape.
+    fn signature() -> u32;
+}

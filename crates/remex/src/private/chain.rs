@@ -1,0 +1,176 @@
+//! States as bytes, and the chain of versions that can read and write each other's.
+//!
+//! A chain step exists where the state implements [`Successor`], and a step back where it
+//! implements [`Reversible`]. The macro cannot see other impls, so the compiler decides: it prefers
+//! the functions of [`Chain`] itself, whose bounds ask for the step, and takes those of [`Edge`]
+//! where the bounds do not hold. Authors therefore name their predecessor once.
+
+use std::io::{self, BufReader, BufWriter};
+use std::marker::PhantomData;
+
+use replica::{Service, StateError};
+use rmp_serde::decode::Error as DecodeError;
+use rmp_serde::encode::Error as EncodeError;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::mapping::{Reversible, Successor, Unmappable};
+
+/// Bytes collected before a state's writer or reader is called: values are small, calls are not.
+const BUFFER: usize = 64 * 1024;
+
+/// The versions before `S`.
+#[derive(Debug)]
+pub struct Chain<S>(PhantomData<S>);
+
+/// Where the chain ends: no version before, or no way back to it.
+pub trait Edge: Sized {
+    /// The state at this end.
+    type State: Service;
+
+    /// Nothing to check against.
+    const FORMAT_IS_RAISED: () = ();
+
+    /// No older format can be read.
+    fn older_read() -> Vec<u32> {
+        Vec::new()
+    }
+
+    /// No older format can be written.
+    fn older_written() -> Vec<u32> {
+        Vec::new()
+    }
+
+    /// # Errors
+    /// Always: this version reads only its own format.
+    fn import_older(format: u32, _: &mut dyn io::Read) -> Result<Self::State, StateError> {
+        Err(StateError::Format {
+            found: format,
+            known: vec![Self::State::STATE_FORMAT],
+        })
+    }
+
+    /// # Errors
+    /// Always: this version writes only its own format.
+    fn export_older(_: &Self::State, format: u32, _: &mut dyn io::Write) -> Result<(), StateError> {
+        Err(StateError::Format {
+            found: format,
+            known: vec![Self::State::STATE_FORMAT],
+        })
+    }
+}
+
+impl<S: Service> Edge for Chain<S> {
+    type State = S;
+}
+
+impl<S: Service + Successor> Chain<S> {
+    /// Fails to compile if two versions give different shapes the same format.
+    pub const FORMAT_IS_RAISED: () = assert!(
+        S::STATE_FORMAT > S::Predecessor::STATE_FORMAT,
+        "a state that is mapped has another shape: raise `state_format` above the predecessor's"
+    );
+
+    /// The formats of the versions before that can be mapped to this one.
+    pub fn older_read() -> Vec<u32> {
+        S::Predecessor::describe().reads_formats
+    }
+
+    /// Reads the state of a version before and maps it, step by step.
+    ///
+    /// # Errors
+    /// Those of [`Service::import`].
+    pub fn import_older(format: u32, from: &mut dyn io::Read) -> Result<S, StateError> {
+        let old = S::Predecessor::import(format, from).map_err(knowing::<S>)?;
+        S::map(old).map_err(unmappable)
+    }
+}
+
+impl<S: Service + Reversible> Chain<S> {
+    /// The formats of the versions before that this one can be mapped back to.
+    pub fn older_written() -> Vec<u32> {
+        S::Predecessor::describe().writes_formats
+    }
+
+    /// Maps the state back, step by step, and writes it.
+    ///
+    /// # Errors
+    /// Those of [`Service::export`].
+    pub fn export_older(state: &S, format: u32, out: &mut dyn io::Write) -> Result<(), StateError> {
+        // Asked before the state is mapped in vain: the mapped state is a second one in memory.
+        let known = Self::older_written();
+        if !known.contains(&format) {
+            return Err(knowing::<S>(StateError::Format {
+                found: format,
+                known,
+            }));
+        }
+        let old = state.map_back().map_err(unmappable)?;
+        old.export(format, out)
+    }
+}
+
+/// Adds the format of `S` to those that would have done.
+fn knowing<S: Service>(error: StateError) -> StateError {
+    match error {
+        StateError::Format { found, mut known } => {
+            known.push(S::STATE_FORMAT);
+            StateError::Format { found, known }
+        }
+        StateError::Malformed { .. } | StateError::Unmappable(_) | StateError::Stream(_) => error,
+    }
+}
+
+fn unmappable(why: Unmappable) -> StateError {
+    StateError::Unmappable(why.to_string())
+}
+
+/// Writes a state's canonical bytes; the state is not copied.
+///
+/// # Errors
+/// The writer's, or what the state's own `Serialize` says.
+pub fn write_state<S: Serialize>(
+    state: &S,
+    format: u32,
+    out: &mut dyn io::Write,
+) -> Result<(), StateError> {
+    let mut out = BufWriter::with_capacity(BUFFER, out);
+    rmp_serde::encode::write_named(&mut out, state).map_err(|why| written(why, format))?;
+    io::Write::flush(&mut out)?;
+    Ok(())
+}
+
+/// The encoder hides the writer's own error in one of its own; the operator needs the inner one.
+fn written(why: EncodeError, format: u32) -> StateError {
+    match why {
+        EncodeError::InvalidValueWrite(error) => StateError::Stream(error.into()),
+        why => StateError::Malformed {
+            format,
+            why: why.to_string(),
+        },
+    }
+}
+
+/// Reads a state's bytes, to the end of the stream.
+///
+/// # Errors
+/// The reader's, or that the bytes are no such state.
+pub fn read_state<S: DeserializeOwned>(
+    format: u32,
+    from: &mut dyn io::Read,
+) -> Result<S, StateError> {
+    let mut from = BufReader::with_capacity(BUFFER, from);
+    let malformed = |why: String| StateError::Malformed { format, why };
+    let state = rmp_serde::from_read(&mut from).map_err(|why| match why {
+        DecodeError::InvalidMarkerRead(error) | DecodeError::InvalidDataRead(error)
+            if error.kind() != io::ErrorKind::UnexpectedEof =>
+        {
+            StateError::Stream(error)
+        }
+        why => malformed(why.to_string()),
+    })?;
+    match io::copy(&mut from, &mut io::sink())? {
+        0 => Ok(state),
+        more => Err(malformed(format!("{more} bytes follow the state's end"))),
+    }
+}
