@@ -10,7 +10,7 @@
 //!
 //! | who | looks at | and proposes |
 //! | --- | --- | --- |
-//! | the eldest serving member | [`recovery`] | `Taken`, for a vacant seat |
+//! | the eldest serving member | [`vacancy`] | `Taken`, for a vacant seat |
 //! | the member whose turn it is | [`turn`] | `Taken`, for its own seat |
 //! | the holder of an attempt | [`Ordered::seats`] | nothing: it asks the named host's daemon |
 //! | the leader | [`transfers`] | `Transfer` |
@@ -18,7 +18,7 @@
 //! | the leader | [`activation`] | `Activate` |
 //! | the leader | [`intruders`] | `Remove` |
 //! | the leader | its clock and the joiners' progress | `Passed`; never for a ready joiner |
-//! | the leader | [`NoTurn::HandOver`] | nothing: it hands over |
+//! | the leader | [`NotYet::HandOver`] | nothing: it hands over |
 //!
 //! Attempts end here by themselves as soon as the state shows that they are over; see [`Ended`].
 
@@ -43,35 +43,37 @@ mod turn;
 mod upgrade;
 
 use minicbor::{Decode, Encode};
+use wire::OrderedTime;
 use wire::daemon::{Foundation, HostRecord};
 use wire::frame::{FrameError, decode_body, to_bytes};
 use wire::member::{Binary, Formats, Member, Seat};
 use wire::status::HistoryRecord;
-use wire::OrderedTime;
 
 use group::Membership;
 
-pub use activation::{Activation, NoActivation, activation};
+pub use activation::{Activation, NotActive, activation};
 pub use admission::{Admission, NotAdmitted, admission};
 pub use answering::answering;
 pub use donor::{NoDonor, TransferDue, donor, format_for, transfers};
-pub use figure::{FigureState, state};
+pub use figure::{Doing, FigureState, doing, state};
 pub use happened::{Ended, Happened, Void};
-pub use intruders::{Intruder, intruders};
+pub use intruders::intruders;
 pub use invariants::{broken_by_step, broken_in_state};
-pub use promotion::{NoPromotion, Promotion, promotion};
-pub use recovery::{NoVacancy, Vacancy, recovery};
+pub use promotion::{HeldBack, Promotion, promotion};
+pub use recovery::{NotVacant, Vacancy, vacancy};
 pub use seat::{Attempt, Failure, Purpose, SeatState};
-pub use status::{joiners_status, members_status, upgrade_status, waits};
-pub use turn::{NoTurn, Turn, turn};
+pub use status::{member_status, upgrade_status, waits};
+pub use turn::{NotYet, Turn, turn};
 pub use upgrade::{
-    ATTEMPTS_MAX, Outcome, PATIENCE_MAX_MS, PATIENCE_MIN_MS, Upgrade, UpgradeRefused,
+    ATTEMPTS_MAX, PATIENCE_MAX_MS, PATIENCE_MIN_MS, Upgrade, UpgradeRefused, UpgradeState,
 };
 
 use history::History;
 
 /// The format of a transferred ordered state that this build writes and reads.
 const FORMAT: u8 = 1;
+/// The patience of recovery: several times what a start and the begin of a transfer take.
+const RECOVERY_PATIENCE_MS: u64 = 10_000;
 /// Of how many binaries the state formats are remembered: those of two upgrades, with hotfixes.
 const KNOWN_MAX: usize = 8;
 
@@ -137,7 +139,9 @@ impl Ordered {
         let home = |seat: u32| if hosts == 0 { 0 } else { seat % hosts };
         let mut ordered = Ordered {
             format: FORMAT,
-            seats: (0..count).map(|seat| SeatState::at_home(home(seat))).collect(),
+            seats: (0..count)
+                .map(|seat| SeatState::at_home(home(seat)))
+                .collect(),
             foundation,
             effective: binary.clone(),
             home: binary,
@@ -211,8 +215,23 @@ impl Ordered {
     }
 
     /// The host with this index, as attempts name it.
-    pub fn host(&self, index: u32) -> Option<&HostRecord> {
-        self.foundation.hosts.get(usize::try_from(index).ok()?)
+    pub fn host(&self, index: u32) -> &HostRecord {
+        let hosts = &self.foundation.hosts;
+        &hosts[index as usize % hosts.len()]
+    }
+
+    /// The attempt that runs for this seat.
+    pub fn attempt(&self, seat: Seat) -> Option<&Attempt> {
+        self.seat(seat)?.current()
+    }
+
+    /// How long this attempt's replica may take to appear, and how long it may make no progress:
+    /// as the upgrade's request says if it starts the target, else the patience of recovery.
+    pub fn patience_ms(&self, attempt: &Attempt) -> u64 {
+        self.upgrade
+            .as_ref()
+            .filter(|upgrade| upgrade.runs() && *upgrade.target() == attempt.binary)
+            .map_or(RECOVERY_PATIENCE_MS, |upgrade| upgrade.request.patience_ms)
     }
 
     /// The attempts that run, with their seats.

@@ -40,35 +40,21 @@ impl Activation {
 
 /// Why the upgrade is not activated now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoActivation {
-    /// Nothing to activate.
-    #[error("no upgrade runs")]
+pub enum NotActive {
+    /// Nothing to activate: no upgrade runs, or the group behaves as its target already.
+    #[error("no upgrade waits for its activation")]
     NoUpgrade,
-    /// The group behaves as the target.
-    #[error("the group behaves as the target since {at}")]
-    Already {
-        /// Since when.
-        at: Position,
-    },
     /// A swap is under way.
     #[error("{member} leaves first")]
     Leaving {
         /// Who goes.
         member: MemberId,
     },
-    /// A seat has neither a member nor a ready joiner at the target.
-    #[error("{seat} has no member at the target and no ready successor")]
+    /// A seat has no member at the target, nor is it the one seat whose ready successor waits.
+    #[error("{seat} has no member at the target yet")]
     NotReady {
         /// Which seat.
         seat: Seat,
-    },
-    /// More than one seat would be without a member that can serve.
-    #[error("{seat} and {other} still wait for their successors to become members")]
-    SeveralWait {
-        /// The first.
-        seat: Seat,
-        /// The second.
-        other: Seat,
     },
 }
 
@@ -77,16 +63,13 @@ pub enum NoActivation {
 ///
 /// # Errors
 /// Not now, and why.
-pub fn activation(ordered: &Ordered, membership: &Membership) -> Result<Activation, NoActivation> {
+pub fn activation(ordered: &Ordered, membership: &Membership) -> Result<Activation, NotActive> {
     let upgrade = ordered
         .upgrade()
-        .filter(|upgrade| upgrade.runs())
-        .ok_or(NoActivation::NoUpgrade)?;
-    if let Some(at) = upgrade.activated {
-        return Err(NoActivation::Already { at });
-    }
+        .filter(|upgrade| upgrade.runs() && upgrade.activated.is_none())
+        .ok_or(NotActive::NoUpgrade)?;
     if let Some(member) = membership.view.leaving {
-        return Err(NoActivation::Leaving { member });
+        return Err(NotActive::Leaving { member });
     }
     let target = upgrade.target();
     let mut waits: Option<Seat> = None;
@@ -104,18 +87,13 @@ pub fn activation(ordered: &Ordered, membership: &Membership) -> Result<Activati
                 && joiner.member.binary == *target
                 && ordered.is_current(&joiner.member)
         });
-        if !ready {
-            return Err(NoActivation::NotReady { seat });
-        }
-        if let Some(first) = waits.replace(seat) {
-            return Err(NoActivation::SeveralWait {
-                seat: first,
-                other: seat,
-            });
+        // Several would leave the group without a member that can serve until they are promoted.
+        if !ready || waits.replace(seat).is_some() {
+            return Err(NotActive::NotReady { seat });
         }
     }
     Ok(Activation {
-        upgrade: upgrade.at,
+        upgrade: upgrade.id,
         version: target.version.clone(),
     })
 }

@@ -28,12 +28,6 @@ pub fn format_for(donor: &Formats, joiner: &Formats) -> Option<u32> {
 /// Why nobody gives its state to a joiner now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoDonor {
-    /// It is not, or no longer, a joiner.
-    #[error("{joiner} is no joiner")]
-    NoJoiner {
-        /// Who.
-        joiner: MemberId,
-    },
     /// Nobody serves.
     #[error("no member serves that could give {joiner} the state")]
     NobodyServes {
@@ -69,36 +63,32 @@ pub enum NoDonor {
 pub fn donor(
     ordered: &Ordered,
     membership: &Membership,
-    joiner: MemberId,
+    joiner: &Member,
 ) -> Result<MemberId, NoDonor> {
-    let wanting = &membership
-        .joiner(joiner)
-        .ok_or(NoDonor::NoJoiner { joiner })?
-        .member;
     let answers = answering(ordered, membership);
     let mut fitting: Vec<&Member> = ordered
         .able(membership)
-        .filter(|member| format_for(&member.formats, &wanting.formats).is_some())
+        .filter(|member| format_for(&member.formats, &joiner.formats).is_some())
         .collect();
     fitting.sort_by_key(|member| {
-        let format = format_for(&member.formats, &wanting.formats);
+        let format = format_for(&member.formats, &joiner.formats);
         (
             format != Some(member.formats.own),
             answers.contains(&member.id),
             membership.leader == Some(member.id),
-            member.host != wanting.host,
+            member.host != joiner.host,
             std::cmp::Reverse(member.id),
         )
     });
     let best = *fitting
         .first()
-        .ok_or_else(|| nobody(ordered, membership, wanting))?;
+        .ok_or_else(|| nobody(ordered, membership, joiner))?;
     fitting
         .into_iter()
-        .find(|member| !ordered.exports(membership, member.id, Some(joiner)))
+        .find(|member| !ordered.exports(membership, member.id, Some(joiner.id)))
         .map(|member| member.id)
         .ok_or(NoDonor::Busy {
-            joiner,
+            joiner: joiner.id,
             donor: best.id,
         })
 }
@@ -151,19 +141,21 @@ impl TransferDue {
 
 /// What the leader has to start: for each joiner of a current attempt that has no transfer, or one
 /// whose donor cannot go on with it, a donor or why there is none.
-pub fn transfers(
-    ordered: &Ordered,
-    membership: &Membership,
-) -> Vec<Result<TransferDue, NoDonor>> {
+pub fn transfers(ordered: &Ordered, membership: &Membership) -> Vec<Result<TransferDue, NoDonor>> {
     let goes_on = |donor: MemberId| ordered.able(membership).any(|member| member.id == donor);
     membership
         .joiners
         .iter()
         .filter(|joiner| !joiner.ready && ordered.is_current(&joiner.member))
-        .filter(|joiner| !joiner.transfer.is_some_and(|transfer| goes_on(transfer.donor)))
+        .filter(|joiner| {
+            !joiner
+                .transfer
+                .is_some_and(|transfer| goes_on(transfer.donor))
+        })
         .map(|joiner| {
+            let donor = donor(ordered, membership, &joiner.member)?;
             let joiner = joiner.member.id;
-            donor(ordered, membership, joiner).map(|donor| TransferDue { joiner, donor })
+            Ok(TransferDue { joiner, donor })
         })
         .collect()
 }

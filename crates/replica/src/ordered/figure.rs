@@ -6,6 +6,7 @@
 
 use group::Membership;
 use wire::MemberId;
+use wire::member::Standing;
 
 use super::Ordered;
 
@@ -40,16 +41,71 @@ pub fn state(ordered: &Ordered, membership: &Membership, me: MemberId) -> Figure
     if membership.view.leaving == Some(me) {
         return FigureState::Leaving;
     }
-    let triggered = ordered.old(membership).any(|old| old.id == me);
-    let attempt = ordered
-        .seat(member.seat)
-        .and_then(|seat| seat.current())
+    let turn = ordered
+        .attempt(member.seat)
         .filter(|_| ordered.turn_runs(member));
-    match attempt {
+    let triggered = ordered.old(membership).any(|old| old.id == me);
+    match turn {
         Some(attempt) => FigureState::Upgrading {
             attempt: attempt.number,
         },
         None if triggered => FigureState::IdleUpgrade,
         None => FigureState::Idle,
+    }
+}
+
+/// What a member or joiner is doing, as views list it (design 4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing {
+    /// It is a member, in good standing, and its turn does not run.
+    Serving,
+    /// It is silent.
+    Suspected,
+    /// Its turn runs.
+    Upgrading,
+    /// Its successor has taken its vote.
+    Leaving,
+    /// It is admitted and catches up.
+    Joining,
+    /// It has caught up.
+    Ready,
+    /// It is not in the group.
+    Gone,
+}
+
+impl Doing {
+    /// The word of the status document.
+    pub fn word(self) -> &'static str {
+        match self {
+            Doing::Serving => "serving",
+            Doing::Suspected => "suspected",
+            Doing::Upgrading => "upgrading",
+            Doing::Leaving => "leaving",
+            Doing::Joining => "joining",
+            Doing::Ready => "ready",
+            Doing::Gone => "gone",
+        }
+    }
+}
+
+/// What this member or joiner is doing.
+pub fn doing(ordered: &Ordered, membership: &Membership, id: MemberId) -> Doing {
+    if let Some(joiner) = membership.joiner(id) {
+        return if joiner.ready {
+            Doing::Ready
+        } else {
+            Doing::Joining
+        };
+    }
+    let Some(member) = membership.view.member(id) else {
+        return Doing::Gone;
+    };
+    if membership.view.leaving == Some(id) {
+        return Doing::Leaving;
+    }
+    match member.standing {
+        Standing::Suspected => Doing::Suspected,
+        Standing::Serving if ordered.turn_runs(member) => Doing::Upgrading,
+        Standing::Serving => Doing::Serving,
     }
 }

@@ -5,8 +5,8 @@ use std::fmt;
 use wire::member::{Binary, Seat};
 use wire::{MemberId, Position, Version};
 
-use super::activation::NoActivation;
-use super::seat::Purpose;
+use super::activation::NotActive;
+use super::seat::{Attempt, Purpose};
 use super::upgrade::UpgradeRefused;
 
 /// One step of the ordered state. In the order in which an upgrade takes them.
@@ -40,16 +40,8 @@ pub enum Happened {
     Taken {
         /// For which seat.
         seat: Seat,
-        /// The attempt.
-        attempt: u32,
-        /// Who asks.
-        by: MemberId,
-        /// Whose daemon: an index of the foundation's hosts.
-        host: u32,
-        /// What to start.
-        binary: Binary,
-        /// A turn, or a recovery.
-        purpose: Purpose,
+        /// Who asks whose daemon, for what and why.
+        attempt: Attempt,
     },
     /// An attempt is over: whoever still works on it is fenced.
     Ended {
@@ -141,7 +133,7 @@ pub enum Void {
         /// The upgrade that was meant.
         upgrade: Position,
         /// What does not hold.
-        why: NoActivation,
+        why: NotActive,
     },
 }
 
@@ -153,19 +145,15 @@ impl fmt::Display for Happened {
                 upgrade, target, ..
             } => write!(f, "upgrade {upgrade} to {target} is accepted"),
             Happened::UpgradeRefused { why, .. } => write!(f, "an upgrade is refused: {why}"),
-            Happened::Taken {
-                seat,
-                attempt,
-                by,
-                binary,
-                purpose,
-                host: _,
-            } => {
-                let what = match purpose {
-                    Purpose::Recovery => "recovery",
-                    Purpose::Upgrade(_) => "turn",
+            Happened::Taken { seat, attempt } => {
+                let what = match attempt.purpose {
+                    Purpose::Recovery => "recovery by",
+                    Purpose::Upgrade => "turn of",
                 };
-                write!(f, "{seat}: {what} of {by}, attempt {attempt}, {binary}")
+                let Attempt {
+                    number, by, binary, ..
+                } = attempt;
+                write!(f, "{seat}: {what} {by}, attempt {number}, {binary}")
             }
             Happened::Ended {
                 seat, attempt, how, ..

@@ -29,10 +29,10 @@ pub fn broken_in_state(ordered: &Ordered, membership: &Membership) -> Vec<String
             ordered.seat(seat).map(|state| state.attempts()) == Some(attempt.number),
             "a running attempt has its seat's last number",
         );
-        // A turn runs for the upgrade that runs, and for no other.
+        // Turns run while an upgrade runs.
         must(
-            !attempt.is_turn() || attempt_belongs(attempt.purpose, running.map(|upgrade| upgrade.at)),
-            "a turn belongs to the running upgrade",
+            !attempt.is_turn() || running.is_some(),
+            "turns run while an upgrade runs",
         );
         // An attempt that brought a replica runs as long as that replica is a joiner, no longer.
         must(
@@ -99,13 +99,6 @@ pub fn broken_in_state(ordered: &Ordered, membership: &Membership) -> Vec<String
     broken
 }
 
-fn attempt_belongs(purpose: super::Purpose, running: Option<wire::Position>) -> bool {
-    match purpose {
-        super::Purpose::Recovery => true,
-        super::Purpose::Upgrade(upgrade) => running == Some(upgrade),
-    }
-}
-
 /// What is wrong with a step from one state to the next; empty if nothing is.
 pub fn broken_by_step(
     before: (&Ordered, &Membership),
@@ -148,7 +141,7 @@ pub fn broken_by_step(
         }
     }
     let same = match (old.upgrade(), new.upgrade()) {
-        (Some(was), Some(is)) => was.at == is.at,
+        (Some(was), Some(is)) => was.id == is.id,
         (None, _) | (_, None) => false,
     };
     let (was_activated, is_activated) = (
@@ -167,7 +160,8 @@ pub fn broken_by_step(
     );
     // What has ended stays ended, and only another request takes its place (§2.1).
     must(
-        old.upgrade().is_none_or(|was| was.runs() || !same || new.upgrade() == Some(was)),
+        old.upgrade()
+            .is_none_or(|was| was.runs() || !same || new.upgrade() == Some(was)),
         "an upgrade that ended stays as it ended",
     );
     must(
@@ -179,7 +173,9 @@ pub fn broken_by_step(
         .view
         .leaving
         .filter(|_| old_membership.view.leaving.is_none());
-    let held = old.upgrade().filter(|upgrade| upgrade.runs() && upgrade.activated.is_none());
+    let held = old
+        .upgrade()
+        .filter(|upgrade| upgrade.runs() && upgrade.activated.is_none());
     if let (Some(leaver), Some(upgrade)) = (leaver, held) {
         let left = old
             .able(old_membership)

@@ -41,10 +41,10 @@ impl Promotion {
 
 /// Why no joiner becomes a member now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoPromotion {
+pub enum HeldBack {
     /// Nobody has caught up.
     #[error("no joiner is ready")]
-    NoneReady,
+    NobodyReady,
     /// A swap is under way.
     #[error("{leaving} leaves first")]
     Leaving {
@@ -53,7 +53,7 @@ pub enum NoPromotion {
     },
     /// The last old member is the way back.
     #[error("{joiner} is ready and waits beside {old}, the last old member, until activation")]
-    Held {
+    LastOldStays {
         /// Who waits.
         joiner: MemberId,
         /// Beside whom.
@@ -65,11 +65,11 @@ pub enum NoPromotion {
 ///
 /// # Errors
 /// None does, and why.
-pub fn promotion(ordered: &Ordered, membership: &Membership) -> Result<Promotion, NoPromotion> {
+pub fn promotion(ordered: &Ordered, membership: &Membership) -> Result<Promotion, HeldBack> {
     if let Some(leaving) = membership.view.leaving {
-        return Err(NoPromotion::Leaving { leaving });
+        return Err(HeldBack::Leaving { leaving });
     }
-    let mut held = NoPromotion::NoneReady;
+    let mut held = HeldBack::NobodyReady;
     for joiner in membership.joiners.iter().filter(|joiner| joiner.ready) {
         if !ordered.is_current(&joiner.member) {
             continue;
@@ -78,7 +78,7 @@ pub fn promotion(ordered: &Ordered, membership: &Membership) -> Result<Promotion
         if let Some(old) = replaced
             && is_held(ordered, membership, joiner, old)
         {
-            held = NoPromotion::Held {
+            held = HeldBack::LastOldStays {
                 joiner: joiner.member.id,
                 old: old.id,
             };

@@ -12,7 +12,7 @@ use wire::{MemberId, OrderedTime};
 use super::Ordered;
 use super::seat::Purpose;
 
-/// Proof that a seat needs a replica and that this member may have it started. Only [`recovery`]
+/// Proof that a seat needs a replica and that this member may have it started. Only [`vacancy`]
 /// makes one.
 #[must_use]
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,10 +74,10 @@ impl Vacancy {
 
 /// Why nothing is to be recovered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoVacancy {
+pub enum NotVacant {
     /// Every seat has a member that serves.
     #[error("every seat has a member that serves")]
-    AllFilled,
+    Full,
     /// For every vacant seat a replica is being started.
     #[error("{seat} is being filled: attempt {attempt} of {by} runs")]
     UnderWay {
@@ -89,14 +89,8 @@ pub enum NoVacancy {
         by: MemberId,
     },
     /// Nobody could ask a daemon.
-    #[error("{seat} is vacant, and no member serves that could ask for a replica")]
+    #[error("{seat} is vacant, and no member serves that could have a replica started")]
     NobodyServes {
-        /// The vacant seat.
-        seat: Seat,
-    },
-    /// The group was founded without hosts.
-    #[error("{seat} is vacant, and the group was founded without hosts")]
-    NoHosts {
         /// The vacant seat.
         seat: Seat,
     },
@@ -106,14 +100,14 @@ pub enum NoVacancy {
 ///
 /// # Errors
 /// Nothing is to be done, or nothing can be.
-pub fn recovery(ordered: &Ordered, membership: &Membership) -> Result<Vacancy, NoVacancy> {
+pub fn vacancy(ordered: &Ordered, membership: &Membership) -> Result<Vacancy, NotVacant> {
     let mut under_way = None;
     for (seat, state) in ordered.seats() {
         if ordered.filled(membership, seat) {
             continue;
         }
         if let Some(attempt) = state.current() {
-            under_way = under_way.or(Some(NoVacancy::UnderWay {
+            under_way = under_way.or(Some(NotVacant::UnderWay {
                 seat,
                 attempt: attempt.number,
                 by: attempt.by,
@@ -123,10 +117,10 @@ pub fn recovery(ordered: &Ordered, membership: &Membership) -> Result<Vacancy, N
         let able = ordered.able(membership).next();
         let by = able
             .or_else(|| membership.view.serving().next())
-            .ok_or(NoVacancy::NobodyServes { seat })?
+            .ok_or(NotVacant::NobodyServes { seat })?
             .id;
         let hosts = ordered.foundation().hosts.len();
-        let host = state.next_host(hosts).ok_or(NoVacancy::NoHosts { seat })?;
+        let host = state.next_host(hosts);
         return Ok(Vacancy(Named {
             seat,
             attempt: state.attempts() + 1,
@@ -137,5 +131,5 @@ pub fn recovery(ordered: &Ordered, membership: &Membership) -> Result<Vacancy, N
             not_before: state.not_before(),
         }));
     }
-    Err(under_way.unwrap_or(NoVacancy::AllFilled))
+    Err(under_way.unwrap_or(NotVacant::Full))
 }

@@ -7,7 +7,7 @@
 
 use minicbor::{Decode, Encode};
 use wire::member::{Binary, Member, Seat};
-use wire::{MemberId, OrderedTime, Position};
+use wire::{MemberId, OrderedTime};
 
 /// The longest reason that is kept, in bytes: ordered state is part of every state transfer.
 const REASON_BYTES_MAX: usize = 400;
@@ -77,9 +77,9 @@ pub enum Purpose {
     /// The seat has no occupant that can serve.
     #[n(0)]
     Recovery,
-    /// Its occupant's turn in this upgrade has come.
+    /// Its occupant's turn in the running upgrade has come.
     #[n(1)]
-    Upgrade(#[n(0)] Position),
+    Upgrade,
 }
 
 /// How the last try for a seat failed.
@@ -130,10 +130,9 @@ impl SeatState {
     }
 
     /// Whose daemon the next try asks: first that of the last occupant's host, then the others.
-    /// `None` if the group has no hosts.
-    pub(super) fn next_host(&self, hosts: usize) -> Option<u32> {
-        let hosts = u32::try_from(hosts).ok().filter(|&hosts| hosts > 0)?;
-        Some((self.host % hosts + self.failed % hosts) % hosts)
+    pub(super) fn next_host(&self, hosts: usize) -> u32 {
+        let hosts = u32::try_from(hosts).unwrap_or(u32::MAX).max(1);
+        (self.host % hosts + self.failed % hosts) % hosts
     }
 
     /// Before this moment the next try should not start: each failure doubles the pause.
@@ -185,7 +184,7 @@ impl Attempt {
     pub fn is_turn(&self) -> bool {
         match self.purpose {
             Purpose::Recovery => false,
-            Purpose::Upgrade(_) => true,
+            Purpose::Upgrade => true,
         }
     }
 }
@@ -214,9 +213,8 @@ mod tests {
     #[test]
     fn tries_go_round_the_hosts_beginning_at_home() {
         let hosts = |hosts| (0..4).map(move |times| failed(times).next_host(hosts));
-        assert_eq!(hosts(3).collect::<Vec<_>>(), [1, 2, 0, 1].map(Some));
-        assert_eq!(hosts(1).collect::<Vec<_>>(), [0; 4].map(Some));
-        assert_eq!(hosts(0).collect::<Vec<_>>(), [None; 4]);
+        assert_eq!(hosts(3).collect::<Vec<_>>(), [1, 2, 0, 1]);
+        assert_eq!(hosts(1).collect::<Vec<_>>(), [0; 4]);
     }
 
     #[test]

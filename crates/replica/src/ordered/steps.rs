@@ -7,10 +7,10 @@ use wire::{MemberId, OrderedTime, Position};
 
 use super::activation::activation;
 use super::happened::{Ended, Happened, Void};
-use super::recovery::{Named, recovery};
+use super::recovery::{Named, vacancy};
 use super::seat::{Attempt, Purpose, kept};
 use super::turn::turn;
-use super::upgrade::{Outcome, Upgrade, acceptance, complete, too_often};
+use super::upgrade::{Upgrade, UpgradeState, acceptance, complete, too_often};
 use super::{Ordered, history};
 
 /// The place of a step, and the membership from there on.
@@ -44,7 +44,9 @@ impl Ordered {
                 self.history
                     .add(at, time, format!("{member} leads"), members);
             }
-            Proposal::Standing { member, standing } => self.stands(step, *member, *standing, &mut out),
+            Proposal::Standing { member, standing } => {
+                self.stands(step, *member, *standing, &mut out)
+            }
             Proposal::Transfer { .. } | Proposal::Ready { .. } => {}
             Proposal::Taken { seat, attempt, by } => {
                 out.push(self.take(step, *seat, *attempt, *by));
@@ -86,7 +88,9 @@ impl Ordered {
                     attempt.joiner = Some(member.id);
                 }
             }
-            Change::Promote { joiner, replaces } => self.promoted(step, *joiner, *replaces, &mut out),
+            Change::Promote { joiner, replaces } => {
+                self.promoted(step, *joiner, *replaces, &mut out)
+            }
             Change::Settle => self.view(step, "the swap is complete".to_owned(), &mut out),
             Change::Remove { member, reason } => self.removed(step, *member, reason, &mut out),
         }
@@ -121,31 +125,26 @@ impl Ordered {
     /// `Taken` holds only if the ordered state names exactly this member, seat and attempt.
     fn take(&mut self, step: Step<'_>, seat: Seat, attempt: u32, by: MemberId) -> Happened {
         let is = |named: &Named| named.seat == seat && named.attempt == attempt && named.by == by;
-        let vacancy = recovery(self, step.membership).ok().map(|found| found.0);
+        let vacancy = vacancy(self, step.membership).ok().map(|found| found.0);
         let turn = || turn(self, step.membership).ok().map(|found| found.0);
         let named = vacancy.filter(is).or_else(|| turn().filter(is));
-        let Some((named, state)) = named.and_then(|named| Some((named, self.seat_mut(seat)?))) else {
+        let Some((named, state)) = named.and_then(|named| Some((named, self.seat_mut(seat)?)))
+        else {
             let why = Void::NotNamed { seat, attempt, by };
             return Happened::Void { why };
         };
-        state.attempts = named.attempt;
-        state.current = Some(Attempt {
+        let attempt = Attempt {
             number: named.attempt,
             by: named.by,
             host: named.host,
-            binary: named.binary.clone(),
+            binary: named.binary,
             purpose: named.purpose,
             since: step.time,
             joiner: None,
-        });
-        Happened::Taken {
-            seat,
-            attempt,
-            by,
-            host: named.host,
-            binary: named.binary,
-            purpose: named.purpose,
-        }
+        };
+        state.attempts = attempt.number;
+        state.current = Some(attempt.clone());
+        Happened::Taken { seat, attempt }
     }
 
     fn pass(&mut self, step: Step<'_>, seat: Seat, attempt: u32, reason: &str) -> Happened {
@@ -179,17 +178,22 @@ impl Ordered {
         // A way down, or back: see the module `upgrade`.
         let first = target.version < self.effective.version || target == self.effective;
         self.upgrade = Some(Upgrade {
-            at: step.at,
+            id: step.at,
             request: request.clone(),
             from: self.effective.clone(),
             activated: first.then_some(step.at),
             proven: false,
             started: step.time,
-            outcome: Outcome::Running,
+            ended: None,
+            state: UpgradeState::Running,
         });
         let what = format!("upgrade {upgrade} to {target} begins");
-        self.history
-            .add(step.at, step.time, what, history::members(&step.membership.view));
+        self.history.add(
+            step.at,
+            step.time,
+            what,
+            history::members(&step.membership.view),
+        );
         if first && self.effective != target {
             self.effective = target.clone();
             let version = target.version;
@@ -199,9 +203,12 @@ impl Ordered {
 
     fn activate(&mut self, step: Step<'_>, upgrade: Position) -> Happened {
         let found = activation(self, step.membership);
-        let running = self.upgrade.as_mut().filter(|running| running.at == upgrade);
+        let running = self
+            .upgrade
+            .as_mut()
+            .filter(|running| running.id == upgrade);
         let (Ok(found), Some(running)) = (&found, running) else {
-            let why = found.err().unwrap_or(super::NoActivation::NoUpgrade);
+            let why = found.err().unwrap_or(super::NotActive::NoUpgrade);
             let why = Void::NotActivated { upgrade, why };
             return Happened::Void { why };
         };
@@ -209,8 +216,12 @@ impl Ordered {
         self.effective = running.request.target.clone();
         let version = found.version().clone();
         let what = format!("the group behaves as {version}");
-        self.history
-            .add(step.at, step.time, what, history::members(&step.membership.view));
+        self.history.add(
+            step.at,
+            step.time,
+            what,
+            history::members(&step.membership.view),
+        );
         Happened::Activated { upgrade, version }
     }
 
@@ -238,13 +249,7 @@ impl Ordered {
         self.view(step, what, out);
     }
 
-    fn removed(
-        &mut self,
-        step: Step<'_>,
-        member: MemberId,
-        reason: &str,
-        out: &mut Vec<Happened>,
-    ) {
+    fn removed(&mut self, step: Step<'_>, member: MemberId, reason: &str, out: &mut Vec<Happened>) {
         let reason = kept(reason);
         let target = self
             .upgrade
@@ -252,7 +257,9 @@ impl Ordered {
             .filter(|upgrade| upgrade.can_fail())
             .map(|upgrade| upgrade.target().clone());
         let lost = self.seats.iter_mut().find_map(|state| {
-            let occupant = state.occupant.take_if(|occupant| occupant.member == member)?;
+            let occupant = state
+                .occupant
+                .take_if(|occupant| occupant.member == member)?;
             if Some(occupant.binary) == target {
                 state.against += 1;
             }
@@ -281,13 +288,18 @@ impl Ordered {
         if complete(self, step.membership)
             && let Some(upgrade) = &mut self.upgrade
         {
-            upgrade.outcome = Outcome::Done { ended: step.time };
+            upgrade.state = UpgradeState::Done;
+            upgrade.ended = Some(step.time);
             self.home = upgrade.request.target.clone();
-            let upgrade = upgrade.at;
+            let upgrade = upgrade.id;
             self.seats.iter_mut().for_each(super::SeatState::forgive);
             let what = format!("upgrade {upgrade} is done");
-            self.history
-                .add(step.at, step.time, what, history::members(&step.membership.view));
+            self.history.add(
+                step.at,
+                step.time,
+                what,
+                history::members(&step.membership.view),
+            );
             out.push(Happened::UpgradeDone { upgrade });
         }
     }
@@ -308,7 +320,7 @@ impl Ordered {
         let mut occupants = self.able(membership).filter(|member| member.seat == seat);
         let needed = match attempt.purpose {
             Purpose::Recovery => occupants.next().is_none(),
-            Purpose::Upgrade(_) => occupants.all(|member| member.binary != attempt.binary),
+            Purpose::Upgrade => occupants.all(|member| member.binary != attempt.binary),
         };
         (!needed).then_some(Ended::NotNeeded)
     }
@@ -322,10 +334,9 @@ impl Ordered {
         let failed = match &how {
             Ended::Passed { reason } => Some(reason.clone()),
             Ended::Lost { .. } => Some(how.to_string()),
-            Ended::Promoted { .. }
-            | Ended::HolderGone
-            | Ended::NotNeeded
-            | Ended::UpgradeOver => None,
+            Ended::Promoted { .. } | Ended::HolderGone | Ended::NotNeeded | Ended::UpgradeOver => {
+                None
+            }
         };
         if let Some(reason) = failed {
             state.fail(step.time, attempt.number, reason);
@@ -346,11 +357,11 @@ impl Ordered {
             return;
         };
         let reason = kept(&reason);
-        upgrade.outcome = Outcome::Failed {
-            ended: step.time,
+        upgrade.ended = Some(step.time);
+        upgrade.state = UpgradeState::Failed {
             reason: reason.clone(),
         };
-        let (at, target) = (upgrade.at, upgrade.target().clone());
+        let (id, target) = (upgrade.id, upgrade.target().clone());
         let fenced: Vec<Seat> = self
             .attempts()
             .filter(|(_, attempt)| attempt.is_turn() || attempt.binary == target)
@@ -360,11 +371,15 @@ impl Ordered {
             out.extend(self.end(step, seat, Ended::UpgradeOver));
         }
         self.seats.iter_mut().for_each(super::SeatState::forgive);
-        let what = format!("upgrade {at} failed: {reason}");
-        self.history
-            .add(step.at, step.time, what, history::members(&step.membership.view));
+        let what = format!("upgrade {id} failed: {reason}");
+        self.history.add(
+            step.at,
+            step.time,
+            what,
+            history::members(&step.membership.view),
+        );
         out.push(Happened::UpgradeFailed {
-            upgrade: at,
+            upgrade: id,
             reason,
         });
     }

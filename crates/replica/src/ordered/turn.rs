@@ -55,7 +55,7 @@ impl Turn {
 
 /// Why no turn starts now. Reported as is to whoever asks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoTurn {
+pub enum NotYet {
     /// Nothing to do.
     #[error("no upgrade runs")]
     NoUpgrade,
@@ -70,7 +70,7 @@ pub enum NoTurn {
     },
     /// Repair goes before renewal.
     #[error("the next turn waits until {seat} is recovered")]
-    RecoveryFirst {
+    Recovering {
         /// Which seat.
         seat: Seat,
     },
@@ -126,31 +126,25 @@ pub enum NoTurn {
         /// Who leads.
         leader: MemberId,
     },
-    /// The group was founded without hosts.
-    #[error("{next}'s turn waits: the group was founded without hosts")]
-    NoHosts {
-        /// Who would be next.
-        next: MemberId,
-    },
 }
 
 /// Whose turn may start now.
 ///
 /// # Errors
 /// None may, and why.
-pub fn turn(ordered: &Ordered, membership: &Membership) -> Result<Turn, NoTurn> {
+pub fn turn(ordered: &Ordered, membership: &Membership) -> Result<Turn, NotYet> {
     let upgrade = ordered
         .upgrade()
         .filter(|upgrade| upgrade.runs())
-        .ok_or(NoTurn::NoUpgrade)?;
-    let first = ordered.old(membership).next().ok_or(NoTurn::Complete)?;
+        .ok_or(NotYet::NoUpgrade)?;
+    let first = ordered.old(membership).next().ok_or(NotYet::Complete)?;
     if let Some(member) = membership.view.leaving {
-        return Err(NoTurn::Leaving { member });
+        return Err(NotYet::Leaving { member });
     }
     if let Some(seat) = under_repair(ordered, membership) {
-        return Err(NoTurn::RecoveryFirst { seat });
+        return Err(NotYet::Recovering { seat });
     }
-    let leader = membership.leader.ok_or(NoTurn::NoLeader)?;
+    let leader = membership.leader.ok_or(NotYet::NoLeader)?;
     let candidates = || {
         ordered
             .old(membership)
@@ -159,24 +153,22 @@ pub fn turn(ordered: &Ordered, membership: &Membership) -> Result<Turn, NoTurn> 
     let next = candidates()
         .find(|member| member.id != leader)
         .or_else(|| candidates().next())
-        .ok_or(NoTurn::AllRun { first: first.id })?;
+        .ok_or(NotYet::AllRun { first: first.id })?;
     may_start(ordered, membership, next, upgrade.request.parallel)?;
     if next.id == leader {
         after_hand_over(ordered, membership, leader, upgrade.target())?;
     }
     let state = ordered
         .seat(next.seat)
-        .ok_or(NoTurn::NoHosts { next: next.id })?;
-    let host = state
-        .next_host(ordered.foundation().hosts.len())
-        .ok_or(NoTurn::NoHosts { next: next.id })?;
+        .expect("only a replica for one of the group's seats is admitted");
+    let host = state.next_host(ordered.foundation().hosts.len());
     Ok(Turn(Named {
         seat: next.seat,
         attempt: state.attempts() + 1,
         by: next.id,
         host,
         binary: upgrade.target().clone(),
-        purpose: Purpose::Upgrade(upgrade.at),
+        purpose: Purpose::Upgrade,
         not_before: state.not_before(),
     }))
 }
@@ -198,7 +190,7 @@ fn may_start(
     membership: &Membership,
     next: &Member,
     parallel: u32,
-) -> Result<(), NoTurn> {
+) -> Result<(), NotYet> {
     let serving = ordered.able(membership).count();
     let in_turn: Vec<MemberId> = ordered
         .able(membership)
@@ -207,7 +199,7 @@ fn may_start(
         .collect();
     let turns = ordered.turns();
     if turns >= parallel {
-        return Err(NoTurn::Parallel {
+        return Err(NotYet::Parallel {
             next: next.id,
             running: in_turn.first().copied().unwrap_or(next.id),
             turns,
@@ -216,7 +208,7 @@ fn may_start(
     }
     let minimal = ordered.foundation().minimal as usize;
     if serving - in_turn.len() <= minimal {
-        return Err(NoTurn::RedundancyTooLow {
+        return Err(NotYet::RedundancyTooLow {
             next: next.id,
             serving,
             turns: in_turn.len(),
@@ -232,7 +224,7 @@ fn after_hand_over(
     membership: &Membership,
     leader: MemberId,
     target: &Binary,
-) -> Result<(), NoTurn> {
+) -> Result<(), NotYet> {
     let others = || {
         ordered
             .able(membership)
@@ -246,7 +238,7 @@ fn after_hand_over(
         .filter(|member| member.binary == *target)
         .min_by_key(|member| exports(member));
     Err(match to {
-        Some(to) => NoTurn::HandOver { leader, to: to.id },
-        None => NoTurn::LeaderLast { leader },
+        Some(to) => NotYet::HandOver { leader, to: to.id },
+        None => NotYet::LeaderLast { leader },
     })
 }

@@ -39,7 +39,7 @@ const LAYER: &str = "Upgrade";
 pub struct Upgrade {
     /// Its name: the position of its request.
     #[n(0)]
-    pub at: Position,
+    pub id: Position,
     /// What was asked for.
     #[n(1)]
     pub request: UpgradeRequest,
@@ -55,32 +55,28 @@ pub struct Upgrade {
     /// When it was accepted.
     #[n(5)]
     pub started: OrderedTime,
-    /// Whether and how it ended.
+    /// When it ended.
     #[n(6)]
-    pub outcome: Outcome,
+    pub ended: Option<OrderedTime>,
+    /// Whether and how it ended.
+    #[n(7)]
+    pub state: UpgradeState,
 }
 
 /// How far an upgrade is.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub enum Outcome {
+pub enum UpgradeState {
     /// It runs.
     #[n(0)]
     Running,
     /// All seats run the target, and the group behaves as it.
     #[n(1)]
-    Done {
-        /// When.
-        #[n(0)]
-        ended: OrderedTime,
-    },
+    Done,
     /// It was given up.
     #[n(2)]
     Failed {
-        /// When.
-        #[n(0)]
-        ended: OrderedTime,
         /// Why.
-        #[n(1)]
+        #[n(0)]
         reason: String,
     },
 }
@@ -93,12 +89,12 @@ impl Upgrade {
 
     /// Whether it runs.
     pub fn runs(&self) -> bool {
-        self.outcome == Outcome::Running
+        self.state == UpgradeState::Running
     }
 
     /// Whether it activated where it was accepted: a way down, or back.
     pub fn activated_first(&self) -> bool {
-        self.activated == Some(self.at)
+        self.activated == Some(self.id)
     }
 
     /// Whether giving it up is still possible.
@@ -179,11 +175,11 @@ pub(super) fn acceptance(
 ) -> Result<Option<Position>, UpgradeRefused> {
     if let Some(upgrade) = ordered.upgrade() {
         if upgrade.request == *request {
-            return Ok(Some(upgrade.at));
+            return Ok(Some(upgrade.id));
         }
         if upgrade.runs() {
             return Err(UpgradeRefused::Runs {
-                running: upgrade.at,
+                running: upgrade.id,
                 target: upgrade.target().clone(),
             });
         }
