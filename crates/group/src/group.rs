@@ -54,6 +54,8 @@ pub struct Group {
     applied: Position,
     progress_at: Time,
     peers_told: bool,
+    /// The leader and term that our undelivered requests went to.
+    led_by: (Option<MemberId>, u64),
 }
 
 /// What this leader has proposed in its term and not seen delivered yet: not to be repeated.
@@ -227,6 +229,7 @@ impl Group {
             applied: Position(0),
             progress_at: Time(0),
             peers_told: false,
+            led_by: (None, 0),
         };
         group.watch(now);
         group
@@ -274,6 +277,7 @@ impl Group {
             PeerMessage::Engine(message) => {
                 if message.from == from.number() && message.to == self.me.number() {
                     self.order.step(message);
+                    self.notice_leader();
                 }
             }
             PeerMessage::Forward { proposals } => {
@@ -461,6 +465,7 @@ impl Group {
         if !std::mem::replace(&mut self.peers_told, true) {
             out.push(Output::Peers(self.peers()));
         }
+        self.notice_leader();
         let mut verdicts = Vec::new();
         self.detector.tick(now.time, &mut verdicts);
         self.judge(verdicts, out);
@@ -502,6 +507,15 @@ impl Group {
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// Whatever is not delivered goes to a new leader again, before anything else goes there.
+    fn notice_leader(&mut self) {
+        let led_by = (self.order.leader(), self.order.term());
+        if self.led_by != led_by {
+            self.led_by = led_by;
+            self.multicast.again();
+        }
     }
 
     fn judge(&mut self, verdicts: Vec<Verdict>, out: &mut Vec<Output>) {
@@ -742,7 +756,7 @@ impl Group {
                 out.push(Output::Readable { token, position });
             }
             order::Output::Leader { leader, term } => {
-                self.multicast.again();
+                self.notice_leader();
                 out.push(Output::Leader { leader, term });
             }
             order::Output::NeedsState { joiner } => self.joiners.lags(joiner),

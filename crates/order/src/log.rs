@@ -100,6 +100,11 @@ impl Log {
         Position(self.before.0 + 1)
     }
 
+    /// The position just before the first that is still here.
+    pub(crate) fn before(&self) -> Position {
+        Position(self.before.0)
+    }
+
     /// Whose missing entries the engine asked for in vain since the last call.
     pub(crate) fn take_asked(&self) -> BTreeSet<u64> {
         std::mem::take(&mut self.asked.borrow_mut())

@@ -49,6 +49,8 @@ pub struct Order {
     hand_over: Option<HandOver>,
     nudge: Option<Nudge>,
     reads: Reads,
+    /// Answers that no message asked the engine for: a joiner's announcement.
+    announce: Vec<EngineMessage>,
 }
 
 struct HandOver {
@@ -197,6 +199,7 @@ impl Order {
             hand_over: None,
             nudge: None,
             reads: Reads::default(),
+            announce: Vec::new(),
         }
     }
 
@@ -293,19 +296,57 @@ impl Order {
             message.kind,
             EngineKind::RequestVote | EngineKind::RequestPreVote
         );
+        if election {
+            self.forget_leader(message.from);
+        }
         // With ticks off the engine grants votes while the leader lives. A vote that a hand-over
         // asked for carries the engine's mark and passes.
         if election && message.context != TRANSFER_CONTEXT && self.hears_leader() {
             return;
         }
+        self.announce_start(&message);
         if let Some(message) = convert::to_engine(message) {
             // A late answer of a removed member gives `StepPeerNotFound`; it means nothing any more.
             let _ = self.node.step(message);
         }
     }
 
+    /// Who asks for votes or looks for a leader does not lead, even if we have not heard since that
+    /// it stepped down: after a healed partition nobody would vote otherwise.
+    fn forget_leader(&mut self, from: u64) {
+        if self.node.raft.leader_id == from && from != self.me.number() {
+            let term = self.node.raft.term;
+            self.node.raft.become_follower(term, 0);
+        }
+    }
+
+    /// A member that began out of band tells the leader where: the leader cannot find out by
+    /// probing, because it may have compacted the positions before.
+    fn announce_start(&mut self, message: &EngineMessage) {
+        let start = self.node.store().before();
+        let fresh = self.last() == start && self.node.raft.term <= message.term;
+        if message.kind == EngineKind::Heartbeat && fresh && start > Position(0) {
+            self.announce.push(EngineMessage {
+                kind: EngineKind::AppendResponse,
+                from: self.me.number(),
+                to: message.from,
+                term: message.term,
+                log_term: 0,
+                index: start.0,
+                commit: start.0,
+                commit_term: 0,
+                reject: false,
+                reject_hint: 0,
+                priority: 0,
+                context: Bytes::new(),
+                entries: Vec::new(),
+            });
+        }
+    }
+
     /// How far another member's log reaches, while there is no leader.
     pub fn reach(&mut self, now: Time, from: MemberId, last_term: u64, last_index: u64) {
+        self.forget_leader(from.number());
         self.look_for_leader(now);
         if let Some(nudge) = &mut self.nudge {
             nudge.heard(
@@ -398,8 +439,18 @@ impl Order {
         while self.node.has_ready() {
             self.ready(now, out);
         }
+        for message in std::mem::take(&mut self.announce) {
+            if let Some(to) = MemberId::new(message.to) {
+                out.push(Output::Send { to, message });
+            }
+        }
         for asked in self.node.store().take_asked() {
-            if let Some(joiner) = MemberId::new(asked) {
+            // A joiner that was never heard has not begun yet, and begins further on.
+            if let Some(joiner) = MemberId::new(asked)
+                && self
+                    .matched(joiner)
+                    .is_some_and(|matched| matched > Position(0))
+            {
                 out.push(Output::NeedsState { joiner });
             }
         }
