@@ -52,7 +52,8 @@ impl Nudge {
     pub(crate) fn campaigns(&mut self, now: Time, me: MemberId, live: &[MemberId]) -> bool {
         let all = live.iter().all(|member| self.reaches.contains_key(member));
         let late = now >= self.deadline;
-        if !late && !(all && self.round == 0) {
+        let first = all && self.round == 0;
+        if !late && !first {
             return false;
         }
         let candidate = ranked(&self.reaches, live)

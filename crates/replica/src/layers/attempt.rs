@@ -1,0 +1,177 @@
+//! One attempt to fill a seat, as the member that took it carries it out.
+//!
+//! Recovery and upgrade differ in when a seat may be taken; what follows is the same: the daemon is
+//! asked once, and if it cannot, the attempt is passed so that the next host is tried.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use wire::daemon::{Assignment, DaemonReply, Role};
+use wire::log::Proposal;
+use wire::member::Seat;
+use wire::peer::Contact;
+use wire::{OrderedTime, Time};
+
+use crate::layer::{Effect, LayerContext};
+use crate::ordered::Attempt;
+
+/// A proposal that was not delivered this long is made again: many round trips of the order.
+const REPEAT_AFTER: Duration = Duration::from_millis(200);
+
+/// Proposals that are under way, so that each look at the state does not repeat them.
+#[derive(Debug, Default)]
+pub(crate) struct Posts {
+    posted: Vec<(Proposal, Time)>,
+}
+
+impl Posts {
+    /// Proposes, unless the same was proposed a moment ago.
+    pub(crate) fn post(&mut self, now: Time, proposal: Proposal, out: &mut Vec<Effect>) {
+        self.posted.retain(|(_, at)| now < at.after(REPEAT_AFTER));
+        if self.posted.iter().all(|(posted, _)| *posted != proposal) {
+            self.posted.push((proposal.clone(), now));
+            out.push(Effect::Post(proposal));
+        }
+    }
+
+    /// When something must be looked at again.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        self.posted
+            .iter()
+            .map(|(_, at)| at.after(REPEAT_AFTER))
+            .min()
+    }
+}
+
+/// Attempts of this member whose daemon was asked, by the token of the request.
+#[derive(Debug, Default)]
+pub(crate) struct Attempts {
+    asked: BTreeMap<u64, (Seat, u32)>,
+    posts: Posts,
+    /// The attempt that waits for the end of a pause, by our own clock.
+    pause: Option<(Seat, u32, Time)>,
+}
+
+impl Attempts {
+    /// Takes what the ordered state names this member for, once the pause after a failure is over.
+    pub(crate) fn take(
+        &mut self,
+        cx: &LayerContext<'_>,
+        taken: Proposal,
+        not_before: OrderedTime,
+        out: &mut Vec<Effect>,
+    ) {
+        let Proposal::Taken { seat, attempt, .. } = taken else {
+            return;
+        };
+        let now = cx.now.time;
+        let waiting = self
+            .pause
+            .filter(|(for_seat, number, _)| (*for_seat, *number) == (seat, attempt));
+        let (_, _, until) = *self.pause.insert(waiting.unwrap_or_else(|| {
+            // Ordered time stands still in an idle group: what is left of the pause runs here.
+            let left = not_before.0.saturating_sub(cx.group.time().0);
+            (seat, attempt, now.after(Duration::from_millis(left)))
+        }));
+        if now >= until {
+            self.posts.post(now, taken, out);
+        }
+    }
+
+    /// The right to this attempt is ours: ask its host's daemon.
+    pub(crate) fn start(
+        &mut self,
+        cx: &LayerContext<'_>,
+        seat: Seat,
+        attempt: &Attempt,
+        out: &mut Vec<Effect>,
+    ) {
+        self.pause = None;
+        let binary = &attempt.binary;
+        let membership = cx.group.membership();
+        let contacts = membership
+            .view
+            .members
+            .iter()
+            .map(|member| Contact {
+                member: member.id,
+                address: member.address,
+                takes_requests: true,
+            })
+            .collect();
+        let token = token(seat, attempt.number);
+        self.asked.insert(token, (seat, attempt.number));
+        let host = cx.ordered.host(attempt.host).clone();
+        out.push(Effect::Note(format!(
+            "ask {} for {binary} in {seat}, attempt {}",
+            host.name, attempt.number
+        )));
+        out.push(Effect::Start {
+            token,
+            host,
+            assignment: Assignment {
+                group: membership.group.clone(),
+                service: membership.service.clone(),
+                version: binary.version.clone(),
+                build: Some(binary.build),
+                role: Role::Join {
+                    incarnation: membership.incarnation,
+                    seat,
+                    attempt: attempt.number,
+                    contacts,
+                },
+            },
+        });
+    }
+
+    /// The daemon's word on an attempt of ours; another layer's is ignored.
+    pub(crate) fn answered(
+        &mut self,
+        cx: &LayerContext<'_>,
+        token: u64,
+        reply: &DaemonReply,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(&(seat, attempt)) = self.asked.get(&token) else {
+            return;
+        };
+        let why = match reply {
+            DaemonReply::Failed { why, .. } => why.clone(),
+            DaemonReply::Ended { how, .. } => format!("its process ended: {how}"),
+            DaemonReply::Started { process, .. } => {
+                out.push(Effect::Note(format!(
+                    "{seat}, attempt {attempt}: process {process} runs"
+                )));
+                return;
+            }
+            DaemonReply::Registered { .. }
+            | DaemonReply::Leave
+            | DaemonReply::Inventory { .. }
+            | DaemonReply::Output { .. }
+            | DaemonReply::Stopped { .. } => return,
+        };
+        self.asked.remove(&token);
+        let current = cx
+            .ordered
+            .attempt(seat)
+            .is_some_and(|current| current.number == attempt);
+        if current {
+            let passed = Proposal::Passed {
+                seat,
+                attempt,
+                reason: why,
+            };
+            self.posts.post(cx.now.time, passed, out);
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        let pause = self.pause.map(|(_, _, until)| until);
+        [self.posts.deadline(), pause].into_iter().flatten().min()
+    }
+}
+
+/// The daemon's requests are told apart by what they are for.
+fn token(seat: Seat, attempt: u32) -> u64 {
+    (u64::from(seat.0) << 32) | u64::from(attempt)
+}

@@ -1,0 +1,186 @@
+//! PGMS: the membership service's own duties, which its leader carries out (§4.1).
+//!
+//! It names donors, makes ready joiners members, takes out those that belong nowhere, and ends
+//! attempts that do not move. Who may come in, whose place it takes and who donates are functions
+//! of the ordered state; the leader only acts on them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use group::LOG_BYTES_MAX;
+use wire::Time;
+use wire::log::{Change, Proposal};
+use wire::member::Seat;
+
+use crate::layer::{Effect, Event, Layer, LayerContext};
+use crate::layers::attempt::Posts;
+use crate::ordered::{intruders, promotion, transfers};
+
+/// How often running attempts are looked at while nothing else happens.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// The membership layer.
+#[derive(Debug, Default)]
+pub(crate) struct Membership {
+    posts: Posts,
+    /// Attempts as this leader watches them: since when each has not moved.
+    watched: BTreeMap<Seat, Watched>,
+    look_at: Option<Time>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    attempt: u32,
+    moved: Time,
+    /// Bytes received and position applied when it last moved.
+    mark: (u64, u64),
+}
+
+impl Layer for Membership {
+    fn name(&self) -> &'static str {
+        "PGMS"
+    }
+
+    fn requires(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn handle(&mut self, cx: &LayerContext<'_>, event: &Event<'_>, out: &mut Vec<Effect>) {
+        if !matches!(event, Event::Changed) {
+            return;
+        }
+        if !cx.group.leads_of_record() {
+            self.watched.clear();
+            self.look_at = None;
+            return;
+        }
+        self.watch(cx, out);
+        self.name_donors(cx, out);
+        self.change(cx, out);
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        [self.look_at, self.posts.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}
+
+impl Membership {
+    /// Ends attempts that failed, or whose replica does not appear or does not move.
+    fn watch(&mut self, cx: &LayerContext<'_>, out: &mut Vec<Effect>) {
+        let now = cx.now.time;
+        let membership = cx.group.membership();
+        let mut running = BTreeMap::new();
+        for (seat, attempt) in cx.ordered.attempts() {
+            let joiner = membership.joiners.iter().find(|joiner| {
+                joiner.member.seat == seat && joiner.member.attempt == attempt.number
+            });
+            let progress = joiner.and_then(|joiner| cx.group.progress(joiner.member.id));
+            let mark = progress.map_or((0, 0), |progress| (progress.received, progress.applied.0));
+            let mut watched = self
+                .watched
+                .remove(&seat)
+                .filter(|watched| watched.attempt == attempt.number)
+                .unwrap_or(Watched {
+                    attempt: attempt.number,
+                    moved: now,
+                    mark,
+                });
+            // Who is ready waits for others, not they for it.
+            if watched.mark != mark || joiner.is_some_and(|joiner| joiner.ready) {
+                watched = Watched {
+                    attempt: attempt.number,
+                    moved: now,
+                    mark,
+                };
+            }
+            let patience = Duration::from_millis(cx.ordered.patience_ms(attempt));
+            let reason = if let Some(why) = progress.and_then(|progress| progress.failed.clone()) {
+                Some(why)
+            } else if joiner
+                .is_some_and(|joiner| cx.group.lagging().any(|id| id == joiner.member.id))
+            {
+                Some("the log has moved past what it has".to_owned())
+            } else if joiner.is_some_and(|joiner| !joiner.ready)
+                && cx.group.log_bytes() > LOG_BYTES_MAX
+            {
+                Some("the log's budget is used up while it catches up".to_owned())
+            } else if now >= watched.moved.after(patience) {
+                let what = if joiner.is_some() {
+                    "made no progress"
+                } else {
+                    "did not appear"
+                };
+                Some(format!(
+                    "the new replica {what} for {} ms",
+                    patience.as_millis()
+                ))
+            } else {
+                None
+            };
+            if let Some(reason) = reason {
+                let passed = Proposal::Passed {
+                    seat,
+                    attempt: attempt.number,
+                    reason,
+                };
+                self.posts.post(now, passed, out);
+            }
+            running.insert(seat, watched);
+        }
+        self.look_at = (!running.is_empty()).then(|| now.after(LOOK_EVERY));
+        self.watched = running;
+    }
+
+    fn name_donors(&mut self, cx: &LayerContext<'_>, out: &mut Vec<Effect>) {
+        for due in transfers(cx.ordered, cx.group.membership())
+            .into_iter()
+            .flatten()
+        {
+            // Who has the state already needs no donor any more.
+            let begun = cx
+                .group
+                .progress(due.joiner())
+                .is_some_and(|progress| progress.applied.0 > 0);
+            if !begun {
+                self.posts.post(cx.now.time, due.proposal(), out);
+            }
+        }
+    }
+
+    /// One change at a time: out with those that belong nowhere, in with those that are ready.
+    fn change(&self, cx: &LayerContext<'_>, out: &mut Vec<Effect>) {
+        if cx.group.changing() {
+            return;
+        }
+        let membership = cx.group.membership();
+        if let Some((member, reason)) = intruders(cx.ordered, membership).into_iter().next() {
+            out.push(Effect::Change(Change::Remove { member, reason }));
+        } else if let Ok(promotion) = promotion(cx.ordered, membership) {
+            out.push(Effect::Change(promotion.change()));
+        } else if cx.group.log_bytes() > LOG_BYTES_MAX {
+            self.drop_laggard(cx, out);
+        }
+    }
+
+    /// The log's budget forces out a silent voter, if a majority remains without it.
+    fn drop_laggard(&self, cx: &LayerContext<'_>, out: &mut Vec<Effect>) {
+        let membership = cx.group.membership();
+        let members = &membership.view.members;
+        let silent = members
+            .iter()
+            .find(|member| !membership.view.serves(member.id));
+        let serving = membership.view.serving().count();
+        if let Some(silent) = silent
+            && serving > members.len() / 2
+        {
+            let reason = "it is silent and the log's budget is used up".to_owned();
+            out.push(Effect::Change(Change::Remove {
+                member: silent.id,
+                reason,
+            }));
+        }
+    }
+}

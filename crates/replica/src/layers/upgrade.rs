@@ -1,0 +1,74 @@
+//! The upgrade layer: Figure 1 and the flow of Figure 5.
+//!
+//! Its state is not kept, it is what the ordered state says of this member (`ordered::state`): a
+//! layer that begins anew in the middle of an upgrade does the same as one that saw its beginning.
+//! Each view is evaluated: whose turn is it, is everything ready for the new behaviour?
+
+use wire::Time;
+
+use crate::layer::{Effect, Event, Layer, LayerContext};
+use crate::layers::attempt::{Attempts, Posts};
+use crate::ordered::{Happened, NotYet, Purpose, activation, turn};
+
+/// The upgrade layer.
+#[derive(Debug, Default)]
+pub(crate) struct Upgrade {
+    attempts: Attempts,
+    posts: Posts,
+}
+
+impl Layer for Upgrade {
+    fn name(&self) -> &'static str {
+        "Upgrade"
+    }
+
+    fn requires(&self) -> &'static [&'static str] {
+        &["PGMS", "EGMI"]
+    }
+
+    fn handle(&mut self, cx: &LayerContext<'_>, event: &Event<'_>, out: &mut Vec<Effect>) {
+        match event {
+            Event::Changed => self.evaluate(cx, out),
+            Event::Happened {
+                what: Happened::Taken { seat, attempt },
+                ..
+            } => {
+                if attempt.by == cx.me() && attempt.purpose == Purpose::Upgrade {
+                    self.attempts.start(cx, *seat, attempt, out);
+                }
+            }
+            Event::Daemon { token, reply } => self.attempts.answered(cx, *token, reply, out),
+            Event::Happened { .. } | Event::Delivered { .. } => {}
+        }
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        [self.attempts.deadline(), self.posts.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}
+
+impl Upgrade {
+    fn evaluate(&mut self, cx: &LayerContext<'_>, out: &mut Vec<Effect>) {
+        let membership = cx.group.membership();
+        match turn(cx.ordered, membership) {
+            Ok(turn) if turn.by() == cx.me() => {
+                self.attempts
+                    .take(cx, turn.proposal(), turn.not_before(), out);
+            }
+            Err(NotYet::HandOver { leader, to })
+                if leader == cx.me() && cx.group.leads_of_record() =>
+            {
+                out.push(Effect::HandOver { to });
+            }
+            Ok(_) | Err(_) => {}
+        }
+        if cx.group.leads_of_record()
+            && let Ok(activation) = activation(cx.ordered, membership)
+        {
+            self.posts.post(cx.now.time, activation.proposal(), out);
+        }
+    }
+}
