@@ -168,7 +168,8 @@ pub fn broken_by_step(
         same || old.upgrade().is_none_or(|was| !was.runs()),
         "a running upgrade is not displaced",
     );
-    // The last old member that serves stays until activation: nobody takes its vote.
+    // The last old member of a view stays until activation: no successor takes its vote. (Which of
+    // several is the last that serves, a change that is under way cannot know.)
     let leaver = new_membership
         .view
         .leaving
@@ -177,18 +178,12 @@ pub fn broken_by_step(
         .upgrade()
         .filter(|upgrade| upgrade.runs() && upgrade.activated.is_none());
     if let (Some(leaver), Some(upgrade)) = (leaver, held) {
-        let left = old
-            .able(old_membership)
-            .filter(|member| member.binary != *upgrade.target());
-        let ids: Vec<MemberId> = left.map(|member| member.id).collect();
-        let by_target = new_membership
-            .view
-            .members
-            .last()
-            .is_some_and(|member| member.binary == *upgrade.target());
+        let olds: Vec<MemberId> = old.old(old_membership).map(|member| member.id).collect();
+        let members = &new_membership.view.members;
+        let youngest = members.last().map(|member| &member.binary);
         must(
-            !by_target || ids != [leaver],
-            "the last old member that serves is not replaced before activation",
+            youngest != Some(upgrade.target()) || olds != [leaver],
+            "the last old member is not replaced before activation",
         );
     }
     broken

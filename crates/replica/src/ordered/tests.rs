@@ -1,1 +1,10 @@
-//! Tests of the ordered state.
+//! Tests of the ordered state: situations as data, and whole lives of a group as scripts.
+
+mod admission;
+mod answering;
+mod lives;
+mod requests;
+mod scripts;
+mod situation;
+mod turns;
+mod world;
