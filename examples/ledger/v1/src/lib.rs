@@ -77,12 +77,12 @@ impl Ledger {
         self.accounts.get(&account).copied()
     }
 
-    /// Up to `limit` accounts after `after`, in order, and what each holds.
+    /// Up to `limit` accounts (1 to 1000) after `after`, in order, and what each holds.
     #[read]
     pub fn accounts(&self, after: Option<Account>, limit: u32) -> Vec<(Account, u64)> {
         let after = after.map_or(Bound::Unbounded, Bound::Excluded);
         let accounts = self.accounts.range((after, Bound::Unbounded));
-        let page = accounts.take(limit.min(PAGE_MAX) as usize);
+        let page = accounts.take(limit.clamp(1, PAGE_MAX) as usize);
         page.map(|(account, holds)| (account.clone(), *holds))
             .collect()
     }
@@ -93,10 +93,10 @@ impl Ledger {
         self.accounts.values().sum()
     }
 
-    /// The references that were applied, from `from` on, in up to `limit` runs.
+    /// The references that were applied, from `from` on, in up to `limit` runs (1 to 1000).
     #[read]
     pub fn audit(&self, from: Reference, limit: u32) -> AuditPage {
-        let (runs, next) = self.applied.page(from, limit.min(PAGE_MAX) as usize);
+        let (runs, next) = self.applied.page(from, limit.clamp(1, PAGE_MAX) as usize);
         AuditPage {
             runs,
             next,
