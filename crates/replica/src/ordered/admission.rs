@@ -65,9 +65,9 @@ pub enum NotAdmitted {
         /// The seat.
         seat: Seat,
         /// What was asked for.
-        wanted: Binary,
+        wanted: Box<Binary>,
         /// What came.
-        brings: Binary,
+        brings: Box<Binary>,
     },
     /// Nobody could give it its state.
     #[error("the replica reads state formats {reads:?}, the serving members write {writes:?}")]
@@ -138,8 +138,8 @@ pub fn admission(
     if join.binary != current.binary {
         return Err(NotAdmitted::Binary {
             seat,
-            wanted: current.binary.clone(),
-            brings: join.binary.clone(),
+            wanted: Box::new(current.binary.clone()),
+            brings: Box::new(join.binary.clone()),
         });
     }
     if ordered.somebody_gives(membership, &join.formats) {

@@ -68,6 +68,15 @@ impl Ordered {
         })
     }
 
+    /// Whether only members at the target of an upgrade that is not activated are left: they
+    /// behave as the effective version, and no member runs it itself (design 4.15).
+    pub fn way_back_closed(&self, membership: &Membership) -> bool {
+        let native = |member: &Member| member.binary.version == self.effective().version;
+        self.upgrade()
+            .is_some_and(|upgrade| upgrade.runs() && upgrade.activated.is_none())
+            && !membership.view.members.iter().any(native)
+    }
+
     /// What recovery starts.
     pub fn plan(&self, membership: &Membership) -> &Binary {
         let home = self.home();

@@ -11,7 +11,7 @@ use super::figure::doing;
 use super::promotion::{HeldBack, promotion};
 use super::recovery::{NotVacant, vacancy};
 use super::turn::{NotYet, turn};
-use super::upgrade::UpgradeState;
+use super::upgrade::{NO_WAY_BACK, UpgradeState};
 use super::{Attempt, Ordered, Seat};
 
 /// A member or joiner, as the status document lists it.
@@ -99,6 +99,9 @@ pub fn waits(ordered: &Ordered, membership: &Membership) -> Vec<String> {
             | NotYet::HandOver { .. }
             | NotYet::LeaderLast { .. }),
         ) => waits.push(why.to_string()),
+    }
+    if ordered.way_back_closed(membership) {
+        waits.push(NO_WAY_BACK.to_owned());
     }
     if let Ok(activation) = activation(ordered, membership) {
         waits.push(format!(

@@ -10,7 +10,7 @@ use super::happened::{Ended, Happened, Void};
 use super::recovery::{Named, vacancy};
 use super::seat::{Attempt, Purpose, kept};
 use super::turn::turn;
-use super::upgrade::{Upgrade, UpgradeState, acceptance, complete, too_often};
+use super::upgrade::{NO_WAY_BACK, Upgrade, UpgradeState, acceptance, complete, too_often};
 use super::{Ordered, history};
 
 /// The place of a step, and the membership from there on.
@@ -365,10 +365,15 @@ impl Ordered {
     }
 
     fn give_up(&mut self, step: Step<'_>, reason: String, out: &mut Vec<Happened>) {
+        let confirmed_nowhere = self.way_back_closed(step.membership);
         let Some(upgrade) = &mut self.upgrade else {
             return;
         };
-        let reason = kept(&reason);
+        let mut reason = kept(&reason);
+        if confirmed_nowhere {
+            reason.push_str("; ");
+            reason.push_str(NO_WAY_BACK);
+        }
         upgrade.ended = Some(step.time);
         upgrade.state = UpgradeState::Failed {
             reason: reason.clone(),

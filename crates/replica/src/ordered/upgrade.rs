@@ -31,6 +31,9 @@ pub const PATIENCE_MIN_MS: u64 = 100;
 pub const PATIENCE_MAX_MS: u64 = 3_600_000;
 /// More tries than this are no bound any more.
 pub const ATTEMPTS_MAX: u32 = 100;
+/// What is said when the last old member died before activation.
+pub(super) const NO_WAY_BACK: &str = "no member of the old version is left; the new one behaves as it, unconfirmed, and the way back \
+     is closed";
 /// The layer that a stack needs for upgrades (§4.2).
 const LAYER: &str = "Upgrade";
 

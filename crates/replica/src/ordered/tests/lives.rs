@@ -5,7 +5,7 @@ use wire::member::{Binary, Seat, Standing};
 
 use super::situation::{binary, foundation, hotfix, id, request};
 use super::world::{Act, World, passed, stands};
-use crate::ordered::{Ended, Happened, UpgradeState};
+use crate::ordered::{Ended, Happened, Ordered, OrderedError, UpgradeState};
 
 fn three() -> World {
     World::grown(foundation(3, 1), binary(1))
@@ -313,4 +313,85 @@ fn late_and_repeated_proposals_change_nothing() {
         assert_eq!(said, void, "{act:?}: {:?}", world.happened);
         assert_eq!(world.ordered == before, void, "{act:?}");
     }
+}
+
+/// Design 4.15: the group goes on behaving as the old version, and says so.
+#[test]
+fn without_an_old_member_a_failed_upgrade_leaves_the_new_binary_behaving_as_the_old() {
+    let mut world = World::grown(foundation(3, 1), binary(2));
+    world.request(request(binary(3)));
+    until(&mut world, |world| {
+        world.swaps() == [2, 3] && world.ordered.turns() == 1
+    });
+    world.run(Act::Change(Change::Remove {
+        member: id(1),
+        reason: "its process ended".to_owned(),
+    }));
+    assert!(world.ordered.way_back_closed(&world.membership));
+    for _ in 0..2 {
+        until(&mut world, |world| world.ordered.attempt(Seat(0)).is_some());
+        let number = world.ordered.attempt(Seat(0)).expect("it runs").number;
+        world.run(passed(Seat(0), number));
+    }
+    let UpgradeState::Failed { reason } = state(&world) else {
+        panic!("{world:?}");
+    };
+    assert!(reason.contains("the way back is closed"), "{reason}");
+    assert_eq!(*world.ordered.effective(), binary(2));
+    // Nobody could give its state to the old version: recovery goes on with the new one.
+    world.rest();
+    let members = &world.membership.view.members;
+    assert!(members.len() == 3 && members.iter().all(|member| member.binary == binary(3)));
+}
+
+#[test]
+fn a_version_that_cannot_read_the_state_is_refused_and_given_up() {
+    let world = upgraded(binary(3));
+    let UpgradeState::Failed { reason } = state(&world) else {
+        panic!("{world:?}");
+    };
+    let why = "the replica reads state formats [2, 3], the serving members write [1]";
+    assert!(reason.ends_with(why), "{reason}");
+    assert_eq!(world.view(), "1v1* 2v1 3v1");
+}
+
+#[test]
+fn a_transferred_state_comes_back_equal_and_another_format_is_refused() {
+    let world = upgraded(binary(2));
+    let bytes = world.ordered.to_bytes();
+    assert_eq!(Ordered::from_bytes(&bytes), Ok(world.ordered.clone()));
+    let mut other = world.ordered;
+    other.format = 9;
+    assert_eq!(
+        Ordered::from_bytes(&other.to_bytes()),
+        Err(OrderedError::Format { found: 9 })
+    );
+    let malformed = Ordered::from_bytes(b"nonsense");
+    assert!(matches!(malformed, Err(OrderedError::Malformed(_))));
+}
+
+#[test]
+fn the_ordered_state_stays_bounded() {
+    let mut world = three();
+    for round in 0..100 {
+        let standing = [Standing::Suspected, Standing::Serving][round % 2];
+        world.run(stands(id(3), standing));
+    }
+    world.rest();
+    assert_eq!(world.ordered.history().count(), 64);
+    let last = world.ordered.history().last().expect("there are 64");
+    assert_eq!(last.members, ["1v1.0.0", "2v1.0.0", "3v1.0.0"]);
+    for version in 4..20 {
+        let target = Binary {
+            build: wire::Build([version; 32]),
+            ..binary(1)
+        };
+        world.request(UpgradeRequest {
+            token: u64::from(version),
+            ..request(target.clone())
+        });
+        world.rest();
+        assert_eq!(*world.ordered.home(), target);
+    }
+    assert!(world.ordered.known.len() <= 8);
 }

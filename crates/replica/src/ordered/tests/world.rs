@@ -9,12 +9,13 @@ use group::{Joiner, Membership, Transfer};
 use wire::daemon::Foundation;
 use wire::log::{Change, Proposal, UpgradeRequest};
 use wire::member::{Binary, Member, Seat, Standing};
+use wire::peer::Join;
 use wire::{MemberId, OrderedTime, Position};
 
-use super::situation::{formats, member};
+use super::situation::member;
 use crate::ordered::{
-    Happened, NotYet, Ordered, activation, broken_by_step, broken_in_state, intruders, promotion,
-    transfers, turn, vacancy,
+    Happened, NoDonor, NotYet, Ordered, activation, admission, broken_by_step, broken_in_state,
+    intruders, promotion, transfers, turn, vacancy,
 };
 
 /// Something that is put into the total order.
@@ -121,6 +122,7 @@ impl World {
         let transfers = transfers(ordered, membership).into_iter().flatten();
         duties.extend(transfers.map(|due| Act::Propose(due.proposal())));
         duties.extend(self.caught_up());
+        duties.extend(self.stranded());
         duties.extend(vacancy(ordered, membership).map(|found| Act::Propose(found.proposal())));
         duties.extend(turn(ordered, membership).map(|found| Act::Propose(found.proposal())));
         duties.extend(activation(ordered, membership).map(|found| Act::Propose(found.proposal())));
@@ -140,16 +142,15 @@ impl World {
         (!led).then(|| view.serving().next().map(|member| member.id))?
     }
 
-    /// Replicas that were asked for, asking for admission.
+    /// Replicas that were asked for, asking for admission: let in, or given up if refused for good.
     fn arrivals(&self) -> Vec<Act> {
         let attempts = self.ordered.attempts();
         attempts
             .filter(|(_, attempt)| attempt.joiner.is_none())
-            .map(|(seat, attempt)| {
+            .filter_map(|(seat, attempt)| {
                 let host = &self.ordered.host(attempt.host).name;
                 let joiner = Member {
                     attempt: attempt.number,
-                    formats: formats(attempt.binary.version.0.major),
                     ..member(
                         self.membership.next_member,
                         attempt.binary.clone(),
@@ -157,8 +158,28 @@ impl World {
                         host,
                     )
                 };
-                Act::Change(Change::Admit(joiner))
+                match admission(&self.ordered, &self.membership, &join(&joiner)) {
+                    Ok(_) => Some(Act::Change(Change::Admit(joiner))),
+                    Err(why) if why.may_change() => None,
+                    Err(why) => Some(Act::Propose(Proposal::Passed {
+                        seat,
+                        attempt: attempt.number,
+                        reason: why.to_string(),
+                    })),
+                }
             })
+            .collect()
+    }
+
+    /// Joiners that nobody can give the state by now: the leader's patience ends.
+    fn stranded(&self) -> Vec<Act> {
+        let due = transfers(&self.ordered, &self.membership).into_iter();
+        let stranded = due.filter_map(|due| match due {
+            Err(NoDonor::Formats { joiner, .. }) => self.membership.joiner(joiner),
+            Ok(_) | Err(NoDonor::NobodyServes { .. } | NoDonor::Busy { .. }) => None,
+        });
+        stranded
+            .map(|joiner| passed(joiner.member.seat, joiner.member.attempt))
             .collect()
     }
 
@@ -269,6 +290,19 @@ pub(super) fn passed(seat: Seat, attempt: u32) -> Act {
         attempt,
         reason: "it did not start".to_owned(),
     })
+}
+
+fn join(joiner: &Member) -> Join {
+    Join {
+        host: joiner.host.clone(),
+        address: joiner.address,
+        binary: joiner.binary.clone(),
+        service: "service".to_owned(),
+        formats: joiner.formats.clone(),
+        seat: joiner.seat,
+        attempt: joiner.attempt,
+        process: 4711,
+    }
 }
 
 /// What group communication makes of a proposal.
