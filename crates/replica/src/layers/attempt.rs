@@ -27,11 +27,16 @@ pub(crate) struct Posts {
 impl Posts {
     /// Proposes, unless the same was proposed a moment ago.
     pub(crate) fn post(&mut self, now: Time, proposal: Proposal, out: &mut Vec<Effect>) {
-        self.posted.retain(|(_, at)| now < at.after(REPEAT_AFTER));
+        self.forget_old(now);
         if self.posted.iter().all(|(posted, _)| *posted != proposal) {
             self.posted.push((proposal.clone(), now));
             out.push(Effect::Post(proposal));
         }
+    }
+
+    /// What may be proposed again by now is not waited for any more.
+    pub(crate) fn forget_old(&mut self, now: Time) {
+        self.posted.retain(|(_, at)| now < at.after(REPEAT_AFTER));
     }
 
     /// When something must be looked at again.
@@ -48,7 +53,7 @@ impl Posts {
 pub(crate) struct Attempts {
     asked: BTreeMap<u64, (Seat, u32)>,
     posts: Posts,
-    /// The attempt that waits for the end of a pause, by our own clock.
+    /// The attempt that waits for the end of a pause, by our own clock; 0 once it is over.
     pause: Option<(Seat, u32, Time)>,
 }
 
@@ -74,8 +79,19 @@ impl Attempts {
             (seat, attempt, now.after(Duration::from_millis(left)))
         }));
         if now >= until {
+            self.pause = Some((seat, attempt, Time(0)));
             self.posts.post(now, taken, out);
         }
+    }
+
+    /// The ordered state names this member for nothing.
+    pub(crate) fn rest(&mut self) {
+        self.pause = None;
+    }
+
+    /// Looks at the state begin with this.
+    pub(crate) fn look(&mut self, now: Time) {
+        self.posts.forget_old(now);
     }
 
     /// The right to this attempt is ours: ask its host's daemon.
@@ -166,7 +182,10 @@ impl Attempts {
     }
 
     pub(crate) fn deadline(&self) -> Option<Time> {
-        let pause = self.pause.map(|(_, _, until)| until);
+        let pause = self
+            .pause
+            .map(|(_, _, until)| until)
+            .filter(|&until| until > Time(0));
         [self.posts.deadline(), pause].into_iter().flatten().min()
     }
 }

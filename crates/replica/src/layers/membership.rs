@@ -50,10 +50,10 @@ impl Layer for Membership {
             return;
         }
         if !cx.group.leads_of_record() {
-            self.watched.clear();
-            self.look_at = None;
+            *self = Membership::default();
             return;
         }
+        self.posts.forget_old(cx.now.time);
         self.watch(cx, out);
         self.name_donors(cx, out);
         self.change(cx, out);

@@ -23,11 +23,14 @@ impl Layer for Recovery {
     fn handle(&mut self, cx: &LayerContext<'_>, event: &Event<'_>, out: &mut Vec<Effect>) {
         match event {
             Event::Changed => {
+                self.attempts.look(cx.now.time);
                 if let Ok(vacancy) = vacancy(cx.ordered, cx.group.membership())
                     && vacancy.by() == cx.me()
                 {
                     self.attempts
                         .take(cx, vacancy.proposal(), vacancy.not_before(), out);
+                } else {
+                    self.attempts.rest();
                 }
             }
             Event::Happened {

@@ -52,6 +52,8 @@ impl Layer for Upgrade {
 
 impl Upgrade {
     fn evaluate(&mut self, cx: &LayerContext<'_>, out: &mut Vec<Effect>) {
+        self.attempts.look(cx.now.time);
+        self.posts.forget_old(cx.now.time);
         let membership = cx.group.membership();
         match turn(cx.ordered, membership) {
             Ok(turn) if turn.by() == cx.me() => {
@@ -63,7 +65,7 @@ impl Upgrade {
             {
                 out.push(Effect::HandOver { to });
             }
-            Ok(_) | Err(_) => {}
+            Ok(_) | Err(_) => self.attempts.rest(),
         }
         if cx.group.leads_of_record()
             && let Ok(activation) = activation(cx.ordered, membership)
