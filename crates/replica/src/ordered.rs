@@ -26,6 +26,7 @@ mod activation;
 mod admission;
 mod answering;
 mod donor;
+mod endings;
 mod figure;
 mod happened;
 mod history;

@@ -154,6 +154,13 @@ pub fn broken_by_step(
             || (is_activated.is_some() && (!same || was_activated.is_none())),
         "the effective version changes only at an activation",
     );
+    // At the activation somebody goes on serving, but in a group of one, whose swap is next.
+    must(
+        old.effective() == new.effective()
+            || new.seat_count() == 1
+            || new.able(new_membership).next().is_some(),
+        "an activation leaves a member that can serve",
+    );
     must(
         !same || was_activated.is_none() || was_activated == is_activated,
         "an upgrade is activated once",

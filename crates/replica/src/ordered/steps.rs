@@ -8,17 +8,17 @@ use wire::{MemberId, OrderedTime, Position};
 use super::activation::activation;
 use super::happened::{Ended, Happened, Void};
 use super::recovery::{Named, vacancy};
-use super::seat::{Attempt, Purpose, kept};
+use super::seat::{Attempt, kept};
 use super::turn::turn;
-use super::upgrade::{NO_WAY_BACK, Upgrade, UpgradeState, acceptance, complete, too_often};
+use super::upgrade::{Upgrade, UpgradeState, acceptance};
 use super::{Ordered, history};
 
 /// The place of a step, and the membership from there on.
 #[derive(Clone, Copy)]
-struct Step<'a> {
-    at: Position,
-    time: OrderedTime,
-    membership: &'a Membership,
+pub(super) struct Step<'a> {
+    pub(super) at: Position,
+    pub(super) time: OrderedTime,
+    pub(super) membership: &'a Membership,
 }
 
 impl Ordered {
@@ -284,120 +284,5 @@ impl Ordered {
             None => format!("{member} is out of its seat: {reason}"),
         };
         self.view(step, what, out);
-    }
-
-    /// Ends what the state shows to be over. Computed from the state alone, after every step.
-    fn settle(&mut self, step: Step<'_>, out: &mut Vec<Happened>) {
-        let seats: Vec<Seat> = self.attempts().map(|(seat, _)| seat).collect();
-        for seat in seats {
-            if let Some(how) = self.over(step.membership, seat) {
-                out.extend(self.end(step, seat, how));
-            }
-        }
-        if let Some(reason) = too_often(self) {
-            self.give_up(step, reason, out);
-        }
-        if complete(self, step.membership)
-            && let Some(upgrade) = &mut self.upgrade
-        {
-            upgrade.state = UpgradeState::Done;
-            upgrade.ended = Some(step.time);
-            self.home = upgrade.request.target.clone();
-            let upgrade = upgrade.id;
-            self.seats.iter_mut().for_each(super::SeatState::forgive);
-            let what = format!("upgrade {upgrade} is done");
-            self.history.add(
-                step.at,
-                step.time,
-                what,
-                history::members(&step.membership.view),
-            );
-            out.push(Happened::UpgradeDone { upgrade });
-        }
-    }
-
-    /// Whether the current attempt for a seat is over, and how.
-    fn over(&self, membership: &Membership, seat: Seat) -> Option<Ended> {
-        let attempt = self.seat(seat)?.current()?;
-        if let Some(joiner) = attempt.joiner {
-            if membership.view.member(joiner).is_some() {
-                return Some(Ended::Promoted { member: joiner });
-            }
-            if membership.joiner(joiner).is_none() {
-                return Some(Ended::Lost { joiner });
-            }
-        } else if !membership.view.serves(attempt.by) {
-            return Some(Ended::HolderGone);
-        }
-        let mut occupants = self.able(membership).filter(|member| member.seat == seat);
-        let needed = match attempt.purpose {
-            Purpose::Recovery => occupants.next().is_none(),
-            Purpose::Upgrade => occupants.all(|member| member.binary != attempt.binary),
-        };
-        (!needed).then_some(Ended::NotNeeded)
-    }
-
-    /// Ends the current attempt for a seat; what failed is counted.
-    fn end(&mut self, step: Step<'_>, seat: Seat, how: Ended) -> Option<Happened> {
-        let target = self.upgrade.as_ref().filter(|upgrade| upgrade.can_fail());
-        let target = target.map(|upgrade| upgrade.target().clone());
-        let state = self.seat_mut(seat)?;
-        let attempt = state.current.take()?;
-        let failed = match &how {
-            Ended::Passed { reason } => Some(reason.clone()),
-            Ended::Lost { .. } => Some(how.to_string()),
-            Ended::Promoted { .. } | Ended::HolderGone | Ended::NotNeeded | Ended::UpgradeOver => {
-                None
-            }
-        };
-        if let Some(reason) = failed {
-            state.fail(step.time, attempt.number, reason);
-            if Some(&attempt.binary) == target.as_ref() {
-                state.against += 1;
-            }
-        }
-        Some(Happened::Ended {
-            seat,
-            attempt: attempt.number,
-            by: attempt.by,
-            how,
-        })
-    }
-
-    fn give_up(&mut self, step: Step<'_>, reason: String, out: &mut Vec<Happened>) {
-        let confirmed_nowhere = self.way_back_closed(step.membership);
-        let Some(upgrade) = &mut self.upgrade else {
-            return;
-        };
-        let mut reason = kept(&reason);
-        if confirmed_nowhere {
-            reason.push_str("; ");
-            reason.push_str(NO_WAY_BACK);
-        }
-        upgrade.ended = Some(step.time);
-        upgrade.state = UpgradeState::Failed {
-            reason: reason.clone(),
-        };
-        let (id, target) = (upgrade.id, upgrade.target().clone());
-        let fenced: Vec<Seat> = self
-            .attempts()
-            .filter(|(_, attempt)| attempt.is_turn() || attempt.binary == target)
-            .map(|(seat, _)| seat)
-            .collect();
-        for seat in fenced {
-            out.extend(self.end(step, seat, Ended::UpgradeOver));
-        }
-        self.seats.iter_mut().for_each(super::SeatState::forgive);
-        let what = format!("upgrade {id} failed: {reason}");
-        self.history.add(
-            step.at,
-            step.time,
-            what,
-            history::members(&step.membership.view),
-        );
-        out.push(Happened::UpgradeFailed {
-            upgrade: id,
-            reason,
-        });
     }
 }

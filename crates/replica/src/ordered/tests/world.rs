@@ -79,7 +79,7 @@ impl World {
 
     /// One place in the total order; the invariants are checked around it.
     pub(super) fn run(&mut self, act: Act) {
-        let before = self.clone();
+        let before = (self.ordered.clone(), self.membership.clone());
         self.acts.push(act.clone());
         self.position += 1;
         let (at, time) = (Position(self.position), OrderedTime(self.position * 1_000));
@@ -96,7 +96,7 @@ impl World {
         self.happened.extend(happened);
         let mut broken = broken_in_state(&self.ordered, &self.membership);
         broken.extend(broken_by_step(
-            (&before.ordered, &before.membership),
+            (&before.0, &before.1),
             (&self.ordered, &self.membership),
         ));
         assert!(broken.is_empty(), "{broken:?} after {self:?}");
