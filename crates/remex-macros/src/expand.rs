@@ -89,10 +89,10 @@ impl Service {
         let requests = self.methods.iter().map(Method::request);
         let distinct = self.distinct();
         let described = self.methods.iter().map(Method::described);
-        let applied = self.methods.iter().map(Method::applied);
-        let done = self.methods.iter().map(Method::done);
-        let from_json = self.methods.iter().map(Method::from_json);
-        let to_json = self.methods.iter().map(Method::to_json);
+        let applied = self.methods.iter().map(Method::arm_in_apply);
+        let read = self.methods.iter().map(Method::arm_in_read);
+        let from_json = self.methods.iter().map(Method::arm_from_json);
+        let to_json = self.methods.iter().map(Method::arm_to_json);
         let names = self.methods.iter().map(|method| method.name.to_string());
         let upgraded = self.upgraded.then(|| {
             quote! {
@@ -148,7 +148,7 @@ impl Service {
                         call: ::remex::Call<'_>,
                     ) -> ::core::result::Result<::std::vec::Vec<u8>, ::remex::Refusal> {
                         match call.method {
-                            #(#done)*
+                            #(#read)*
                             _ => Err(::remex::Refusal::UnknownMethod),
                         }
                     }
@@ -237,26 +237,26 @@ fn check_block(block: &ItemImpl) -> syn::Result<Ident> {
             "a service cannot be generic: its state has one shape; name the types",
         ));
     }
-    let last = match &*block.self_ty {
-        Type::Path(path) => path.path.segments.last(),
-        _ => None,
-    };
-    match last {
-        Some(segment) if segment.arguments.is_empty() => Ok(segment.ident.clone()),
-        Some(_) | None => Err(syn::Error::new_spanned(
-            &block.self_ty,
-            "a service's state is one type with a name of its own, as in `impl Ledger`",
-        )),
+    if let Type::Path(path) = &*block.self_ty
+        && let Some(segment) = path.path.segments.last()
+        && segment.arguments.is_empty()
+    {
+        return Ok(segment.ident.clone());
     }
+    Err(syn::Error::new_spanned(
+        &block.self_ty,
+        "a service's state is one type with a name of its own, as in `impl Ledger`",
+    ))
 }
 
 impl Method {
-    /// The name of the constant that holds its id.
+    /// Its id, computed where it is compiled.
     pub(crate) fn id(&self) -> TokenStream {
         let name = self.name.to_string();
         quote!(::remex::MethodId::of(#name))
     }
 
+    /// The constant that holds its id: patterns take no calls.
     fn id_constant(&self) -> Ident {
         format_ident!("__ID_{}", self.name.to_string().to_uppercase())
     }
@@ -322,7 +322,7 @@ impl Method {
     }
 
     /// Its arm in `apply`.
-    fn applied(&self) -> TokenStream {
+    fn arm_in_apply(&self) -> TokenStream {
         match self.read {
             true => self.refused(),
             false => self.executed(),
@@ -330,7 +330,7 @@ impl Method {
     }
 
     /// Its arm in `read`.
-    fn done(&self) -> TokenStream {
+    fn arm_in_read(&self) -> TokenStream {
         match self.read {
             true => self.executed(),
             false => self.refused(),
@@ -382,14 +382,14 @@ impl Method {
         })
     }
 
-    fn from_json(&self) -> TokenStream {
+    fn arm_from_json(&self) -> TokenStream {
         let name = self.name.to_string();
         let read = self.read;
         let request = self.request_type();
         quote!(#name => private::call_from_json::<#request>(#name, #read, arguments),)
     }
 
-    fn to_json(&self) -> TokenStream {
+    fn arm_to_json(&self) -> TokenStream {
         let constant = self.id_constant();
         let reply = self.reply_type();
         quote!(#constant => private::reply_to_json::<#reply>(reply),)

@@ -206,9 +206,10 @@ fn arguments(
 fn is_context(typed: &PatType) -> syn::Result<bool> {
     let named_cx =
         matches!(&*typed.pat, Pat::Ident(pat) if pat.ident == "cx" || pat.ident == "_cx");
-    let (reference, inner) = match &*typed.ty {
-        Type::Reference(reference) => (Some(reference), &*reference.elem),
-        ty => (None, ty),
+    let (reference, inner) = if let Type::Reference(reference) = &*typed.ty {
+        (Some(reference), &*reference.elem)
+    } else {
+        (None, &*typed.ty)
     };
     let names_context = matches!(inner, Type::Path(path)
         if path.path.segments.last().is_some_and(|last| last.ident == "Context"));

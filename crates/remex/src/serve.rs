@@ -21,7 +21,7 @@ enum Command {
     /// Print how it is called.
     Help,
     /// Be a replica. Daemons ask for it.
-    Run(Launch),
+    Run(Box<Launch>),
 }
 
 /// What a daemon tells a replica that it starts.
@@ -132,12 +132,12 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, UsageError>
     if !any {
         return Err(UsageError::Nothing);
     }
-    Ok(Command::Run(Launch {
+    Ok(Command::Run(Box::new(Launch {
         assignment: assignment.read(|text| serde_json::from_str(text))?,
         daemon: PathBuf::from(daemon.text()?),
         host: host.text()?,
         ip: ip.read(str::parse)?,
-    }))
+    })))
 }
 
 /// One option of the command line and what was given for it.
@@ -185,4 +185,57 @@ fn complain(text: &str) -> ExitCode {
     // Nobody can be told that standard error is closed.
     let _closed = io::stderr().write_all(text.as_bytes());
     ExitCode::from(USAGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ASSIGNMENT: &str = r#"{"group":"g","service":"s","version":"1.0.0","build":null,
+        "role":{"Join":{"incarnation":1,"seat":0,"attempt":1,"contacts":[]}}}"#;
+
+    fn check(arguments: &[&str]) -> Result<Command, String> {
+        let arguments = arguments.iter().map(|&argument| argument.to_owned());
+        parse(arguments).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn people_ask_what_a_binary_is() {
+        assert_eq!(check(&["--describe"]), Ok(Command::Describe));
+        assert_eq!(check(&["--version"]), Ok(Command::Version));
+        assert_eq!(check(&["-h"]), Ok(Command::Help));
+    }
+
+    #[test]
+    fn a_daemon_launches_a_replica() {
+        let arguments = ["--assignment", ASSIGNMENT, "--daemon", "/d", "--host", "h1"];
+        let launched = check(&[&arguments[..], &["--ip", "127.0.0.2"]].concat());
+        let Ok(Command::Run(launch)) = launched else {
+            panic!("{launched:?}");
+        };
+        assert_eq!(launch.assignment.group, "g");
+        assert_eq!(
+            (launch.host.as_str(), launch.ip.to_string()),
+            ("h1", "127.0.0.2".to_owned())
+        );
+        assert_eq!(launch.daemon, PathBuf::from("/d"));
+    }
+
+    #[test]
+    fn a_wrong_command_line_says_what_is_wrong() {
+        for (arguments, why) in [
+            (&[][..], "nothing to do"),
+            (&["--descrive"], "unknown argument `--descrive`"),
+            (&["--host"], "`--host` needs a value"),
+            (&["--host", "a", "--host", "b"], "`--host` is given twice"),
+            (&["--host", "a"], "a replica needs `--assignment` too"),
+            (
+                &["--assignment", "{"],
+                "`--assignment` is not understood: EOF",
+            ),
+        ] {
+            let error = check(arguments).err().unwrap_or_default();
+            assert!(error.contains(why), "{arguments:?}: {error}");
+        }
+    }
 }

@@ -86,12 +86,12 @@ impl Display for Shape {
             Shape::Structure(fields) => separated(f, "{", fields, "}", |f, (name, shape)| {
                 write!(f, "{name}: {shape}")
             }),
-            Shape::Enumeration(variants) => {
-                separated(f, "<", variants, ">", |f, (name, shape)| match shape {
-                    Shape::Plain("unit") => f.write_str(name),
-                    shape => write!(f, "{name}: {shape}"),
-                })
-            }
+            Shape::Enumeration(variants) => separated(f, "<", variants, ">", |f, (name, shape)| {
+                if let Shape::Plain("unit") = shape {
+                    return f.write_str(name);
+                }
+                write!(f, "{name}: {shape}")
+            }),
         }
     }
 }

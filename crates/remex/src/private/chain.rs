@@ -142,12 +142,12 @@ pub fn write_state<S: Serialize>(
 
 /// The encoder hides the writer's own error in one of its own; the operator needs the inner one.
 fn written(why: EncodeError, format: u32) -> StateError {
-    match why {
-        EncodeError::InvalidValueWrite(error) => StateError::Stream(error.into()),
-        why => StateError::Malformed {
-            format,
-            why: why.to_string(),
-        },
+    if let EncodeError::InvalidValueWrite(error) = why {
+        return StateError::Stream(error.into());
+    }
+    StateError::Malformed {
+        format,
+        why: why.to_string(),
     }
 }
 
@@ -161,13 +161,15 @@ pub fn read_state<S: DeserializeOwned>(
 ) -> Result<S, StateError> {
     let mut from = BufReader::with_capacity(BUFFER, from);
     let malformed = |why: String| StateError::Malformed { format, why };
-    let state = rmp_serde::from_read(&mut from).map_err(|why| match why {
-        DecodeError::InvalidMarkerRead(error) | DecodeError::InvalidDataRead(error)
-            if error.kind() != io::ErrorKind::UnexpectedEof =>
-        {
-            StateError::Stream(error)
+    let state = rmp_serde::from_read(&mut from).map_err(|why| {
+        if let DecodeError::InvalidMarkerRead(error) | DecodeError::InvalidDataRead(error) = why {
+            // A stream that ends early is a state cut short, not a broken stream.
+            return match error.kind() {
+                io::ErrorKind::UnexpectedEof => malformed("it ends early".to_owned()),
+                _ => StateError::Stream(error),
+            };
         }
-        why => malformed(why.to_string()),
+        malformed(why.to_string())
     })?;
     match io::copy(&mut from, &mut io::sink())? {
         0 => Ok(state),

@@ -173,14 +173,14 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         if let Shape::Unseen = self.shape {
             *self.shape = Shape::Option(Box::new(Shape::Unseen));
         }
-        match self.shape {
-            Shape::Option(inner) => visitor.visit_some(Tracer {
-                shape: inner,
-                around: self.around,
-                ending: false,
-            }),
-            _ => Err(Unseeable::Looks),
-        }
+        let Shape::Option(inner) = self.shape else {
+            return Err(Unseeable::Looks);
+        };
+        visitor.visit_some(Tracer {
+            shape: inner,
+            around: self.around,
+            ending: false,
+        })
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unseeable> {
@@ -190,14 +190,14 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         if let Shape::Unseen = self.shape {
             *self.shape = Shape::Sequence(Box::new(Shape::Unseen));
         }
-        match self.shape {
-            Shape::Sequence(inner) => visitor.visit_seq(Parts {
-                parts: vec![&mut **inner].into_iter(),
-                around: self.around,
-                ending: false,
-            }),
-            _ => Err(Unseeable::Looks),
-        }
+        let Shape::Sequence(inner) = self.shape else {
+            return Err(Unseeable::Looks);
+        };
+        visitor.visit_seq(Parts {
+            parts: vec![&mut **inner].into_iter(),
+            around: self.around,
+            ending: false,
+        })
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unseeable> {
@@ -207,14 +207,14 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         if let Shape::Unseen = self.shape {
             *self.shape = Shape::Map(Box::new(Shape::Unseen), Box::new(Shape::Unseen));
         }
-        match self.shape {
-            Shape::Map(key, value) => visitor.visit_map(Parts {
-                parts: vec![&mut **key, &mut **value].into_iter(),
-                around: self.around,
-                ending: false,
-            }),
-            _ => Err(Unseeable::Looks),
-        }
+        let Shape::Map(key, value) = self.shape else {
+            return Err(Unseeable::Looks);
+        };
+        visitor.visit_map(Parts {
+            parts: vec![&mut **key, &mut **value].into_iter(),
+            around: self.around,
+            ending: false,
+        })
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(
@@ -225,14 +225,14 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         if let Shape::Unseen = self.shape {
             *self.shape = Shape::Tuple((0..length).map(|_| Shape::Unseen).collect());
         }
-        match self.shape {
-            Shape::Tuple(parts) => visitor.visit_seq(Parts {
-                parts: parts.iter_mut().collect::<Vec<_>>().into_iter(),
-                around: self.around,
-                ending: self.ending,
-            }),
-            _ => Err(Unseeable::Looks),
-        }
+        let Shape::Tuple(parts) = self.shape else {
+            return Err(Unseeable::Looks);
+        };
+        visitor.visit_seq(Parts {
+            parts: parts.iter_mut().collect::<Vec<_>>().into_iter(),
+            around: self.around,
+            ending: self.ending,
+        })
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(
@@ -308,18 +308,15 @@ impl Tracer<'_> {
             let unseen = fields.iter().map(|&name| (name, Shape::Unseen));
             *self.shape = Shape::Structure(unseen.collect());
         }
-        match self.shape {
-            Shape::Structure(fields) => visitor.visit_seq(Parts {
-                parts: fields
-                    .iter_mut()
-                    .map(|(_, shape)| shape)
-                    .collect::<Vec<_>>()
-                    .into_iter(),
-                around: self.around,
-                ending: self.ending,
-            }),
-            _ => Err(Unseeable::Looks),
-        }
+        let Shape::Structure(fields) = self.shape else {
+            return Err(Unseeable::Looks);
+        };
+        let parts = fields.iter_mut().map(|(_, shape)| shape);
+        visitor.visit_seq(Parts {
+            parts: parts.collect::<Vec<_>>().into_iter(),
+            around: self.around,
+            ending: self.ending,
+        })
     }
 }
 

@@ -1,0 +1,17 @@
+//! An argument without a plain name.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Default, Serialize, Deserialize)]
+pub struct Ledger {
+    sum: u64,
+}
+
+#[remex::service(name = "ledger", state_format = 1, version = "2.0.0")]
+impl Ledger {
+    pub fn add(&mut self, (by, _): (u64, u64)) {
+        self.sum += by;
+    }
+}
+
+fn main() {}

@@ -1,0 +1,17 @@
+//! Something else under the name of the context.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Default, Serialize, Deserialize)]
+pub struct Ledger {
+    sum: u64,
+}
+
+#[remex::service(name = "ledger", state_format = 1, version = "2.0.0")]
+impl Ledger {
+    pub fn add(&mut self, cx: u64, by: u64) {
+        self.sum += by;
+    }
+}
+
+fn main() {}

@@ -1,0 +1,17 @@
+//! A name that no path should have.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Default, Serialize, Deserialize)]
+pub struct Ledger {
+    sum: u64,
+}
+
+#[remex::service(name = "My Ledger", state_format = 1)]
+impl Ledger {
+    pub fn add(&mut self, by: u64) {
+        self.sum += by;
+    }
+}
+
+fn main() {}

@@ -1,0 +1,15 @@
+//! A method that the client has for itself.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Default, Serialize, Deserialize)]
+pub struct Ledger {
+    sum: u64,
+}
+
+#[remex::service(name = "ledger", state_format = 1, version = "2.0.0")]
+impl Ledger {
+    pub fn connect(&mut self) {}
+}
+
+fn main() {}

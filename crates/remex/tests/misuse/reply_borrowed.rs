@@ -1,0 +1,18 @@
+//! A reply that borrows.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Default, Serialize, Deserialize)]
+pub struct Ledger {
+    sum: u64,
+}
+
+#[remex::service(name = "ledger", state_format = 1, version = "2.0.0")]
+impl Ledger {
+    #[read]
+    pub fn sum(&self) -> &u64 {
+        &self.sum
+    }
+}
+
+fn main() {}

@@ -1,0 +1,19 @@
+//! A wrong form of `upgraded`.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Default, Serialize, Deserialize)]
+pub struct Ledger {
+    sum: u64,
+}
+
+#[remex::service(name = "ledger", state_format = 1, version = "2.0.0")]
+impl Ledger {
+    pub fn add(&mut self, by: u64) {
+        self.sum += by;
+    }
+
+    fn upgraded(&mut self, to: String) {}
+}
+
+fn main() {}
