@@ -164,9 +164,10 @@ pub fn read_state<S: DeserializeOwned>(
     let state = rmp_serde::from_read(&mut from).map_err(|why| {
         if let DecodeError::InvalidMarkerRead(error) | DecodeError::InvalidDataRead(error) = why {
             // A stream that ends early is a state cut short, not a broken stream.
-            return match error.kind() {
-                io::ErrorKind::UnexpectedEof => malformed("it ends early".to_owned()),
-                _ => StateError::Stream(error),
+            return if error.kind() == io::ErrorKind::UnexpectedEof {
+                malformed("it ends early".to_owned())
+            } else {
+                StateError::Stream(error)
             };
         }
         malformed(why.to_string())
