@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Ident, ImplItem, ItemImpl, Type};
 
@@ -93,7 +94,7 @@ impl Service {
         let read = self.methods.iter().map(Method::arm_in_read);
         let from_json = self.methods.iter().map(Method::arm_from_json);
         let to_json = self.methods.iter().map(Method::arm_to_json);
-        let names = self.methods.iter().map(|method| method.name.to_string());
+        let names = self.methods.iter().map(|method| wire_name(&method.name));
         let upgraded = self.upgraded.then(|| {
             quote! {
                 fn upgraded(&mut self) {
@@ -207,7 +208,7 @@ impl Service {
         let pairs = self.methods.iter().enumerate().flat_map(|(at, one)| {
             self.methods[..at].iter().map(move |other| {
                 let (one, other) = (&one.name, &other.name);
-                let (first, second) = (other.to_string(), one.to_string());
+                let (first, second) = (wire_name(other), wire_name(one));
                 let message = format!(
                     "the methods `{first}` and `{second}` have the same id; rename one of them"
                 );
@@ -221,6 +222,11 @@ impl Service {
         });
         quote!(#(#pairs)*)
     }
+}
+
+/// The name as it travels: without the `r#` of Rust's own words.
+fn wire_name(name: &Ident) -> String {
+    name.unraw().to_string()
 }
 
 /// Checks the impl itself; the state's bare name if it will do.
@@ -252,18 +258,18 @@ fn check_block(block: &ItemImpl) -> syn::Result<Ident> {
 impl Method {
     /// Its id, computed where it is compiled.
     pub(crate) fn id(&self) -> TokenStream {
-        let name = self.name.to_string();
+        let name = wire_name(&self.name);
         quote!(::remex::MethodId::of(#name))
     }
 
     /// The constant that holds its id: patterns take no calls.
     fn id_constant(&self) -> Ident {
-        format_ident!("__ID_{}", self.name.to_string().to_uppercase())
+        format_ident!("__ID_{}", wire_name(&self.name))
     }
 
     /// The type that holds its arguments on their way.
     pub(crate) fn request_type(&self) -> Ident {
-        format_ident!("__{}Request", self.name)
+        format_ident!("__{}Request", wire_name(&self.name))
     }
 
     pub(crate) fn reply_type(&self) -> TokenStream {
@@ -282,9 +288,10 @@ impl Method {
         let names = self
             .arguments
             .iter()
-            .map(|argument| argument.name.to_string());
+            .map(|argument| wire_name(&argument.name));
         let shapes = self.arguments.iter().map(Argument::shape);
         quote! {
+            #[allow(non_upper_case_globals)]
             const #constant: ::remex::MethodId = #id;
 
             #[allow(non_camel_case_types)]
@@ -310,7 +317,7 @@ impl Method {
     }
 
     fn described(&self) -> TokenStream {
-        let name = self.name.to_string();
+        let name = wire_name(&self.name);
         let read = self.read;
         let since = match &self.since {
             Some(since) => quote!(::core::option::Option::Some(#since)),
@@ -383,7 +390,7 @@ impl Method {
     }
 
     fn arm_from_json(&self) -> TokenStream {
-        let name = self.name.to_string();
+        let name = wire_name(&self.name);
         let read = self.read;
         let request = self.request_type();
         quote!(#name => private::call_from_json::<#request>(#name, #read, arguments),)
@@ -413,7 +420,7 @@ impl Argument {
     }
 
     fn shape(&self) -> TokenStream {
-        let (name, ty) = (self.name.to_string(), &self.ty);
+        let (name, ty) = (wire_name(&self.name), &self.ty);
         let optional = self.since.is_some();
         quote!((#name, private::shape::<#ty>(), #optional))
     }

@@ -151,3 +151,77 @@ fn a_broken_stream_is_told_apart_from_a_bad_state() {
     let error = v2::Counter::default().export(2, &mut Broken).unwrap_err();
     assert!(matches!(error, StateError::Stream(_)), "{error}");
 }
+
+/// A state of many small entries, some megabytes of them.
+mod large {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Default, PartialEq, Serialize, Deserialize)]
+    pub(crate) struct Shelf {
+        pub(crate) entries: BTreeMap<u64, String>,
+    }
+
+    #[remex::service(name = "shelf", state_format = 1, version = "1.0.0")]
+    impl Shelf {
+        #[read]
+        pub fn size(&self) -> u64 {
+            self.entries.len() as u64
+        }
+    }
+}
+
+/// Counts what passes, and the largest piece.
+#[derive(Default)]
+struct Pieces {
+    bytes: Vec<u8>,
+    largest: usize,
+    read: usize,
+}
+
+impl Write for Pieces {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        self.largest = self.largest.max(piece.len());
+        self.bytes.extend_from_slice(piece);
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for Pieces {
+    fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+        self.largest = self.largest.max(piece.len());
+        let read = (&self.bytes[self.read..]).read(piece)?;
+        self.read += read;
+        Ok(read)
+    }
+}
+
+/// A transferred state must not need a second copy of itself in memory.
+#[test]
+fn a_state_passes_in_pieces() {
+    let entries = (0..100_000).map(|number| (number, format!("entry {number}")));
+    let state = large::Shelf {
+        entries: entries.collect(),
+    };
+    let mut pieces = Pieces::default();
+    state.export(1, &mut pieces).unwrap();
+    assert!(pieces.bytes.len() > 1 << 20);
+    assert!(
+        pieces.largest <= 64 * 1024,
+        "wrote {} at once",
+        pieces.largest
+    );
+    pieces.largest = 0;
+    let imported = large::Shelf::import(1, &mut pieces).unwrap();
+    assert!(imported == state);
+    assert!(
+        pieces.largest <= 64 * 1024,
+        "read {} at once",
+        pieces.largest
+    );
+}

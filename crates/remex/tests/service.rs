@@ -12,7 +12,7 @@ use remex::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use counter::{v1, v2};
+use counter::{v1, v2, v3};
 
 fn context(effective: &str) -> Context {
     Context {
@@ -236,4 +236,20 @@ fn upgraded_is_the_authors_if_it_is_written() {
     let mut new = v2::Counter::initial();
     Service::upgraded(&mut new);
     assert_eq!(new, v2::Counter::initial());
+}
+
+#[test]
+fn names_travel_without_the_marks_of_the_language() {
+    let mut counter = v3::Counter::initial();
+    assert_eq!(
+        apply(&mut counter, "3.0.0", "move", &json!({"type": 5})),
+        Ok(json!(null))
+    );
+    assert_eq!(counter.count, 5);
+    let call = v3::Counter::call_from_json("move", &json!({"type": 5}));
+    assert_eq!(call.map(|call| call.method), Ok(MethodId::of("move")));
+    assert_eq!(
+        v3::Counter::describe().methods[1].arguments_shape,
+        "{type: i128}"
+    );
 }

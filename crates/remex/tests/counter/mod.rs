@@ -148,6 +148,11 @@ pub mod v3 {
         pub fn count(&self) -> i128 {
             self.count
         }
+
+        /// Words of Rust's own may name methods and arguments.
+        pub fn r#move(&mut self, r#type: i128) {
+            self.count += r#type;
+        }
     }
 
     impl Successor for Counter {
