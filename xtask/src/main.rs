@@ -14,7 +14,6 @@
 )]
 
 mod ci;
-mod demo;
 mod markdown;
 mod protocol;
 mod test;
