@@ -32,7 +32,7 @@ pub(crate) fn service(arguments: TokenStream, item: TokenStream) -> syn::Result<
     })?;
     let service = Service::read(attribute, &mut block)?;
     let implementation = service.implementation();
-    let clients = client::clients(&service);
+    let clients = client::types(&service);
     Ok(quote! {
         #block
         #implementation
@@ -79,6 +79,11 @@ impl Service {
         })
     }
 
+    pub(crate) fn service_name(&self) -> String {
+        self.attribute.name.value()
+    }
+
+    /// Everything but the types of the clients. Its names are hidden from the author's module.
     fn implementation(&self) -> TokenStream {
         let state = &self.state;
         let name = &self.attribute.name;
@@ -89,6 +94,7 @@ impl Service {
         };
         let requests = self.methods.iter().map(Method::request);
         let distinct = self.distinct();
+        let clients = client::implementations(self);
         let described = self.methods.iter().map(Method::described);
         let applied = self.methods.iter().map(Method::arm_in_apply);
         let read = self.methods.iter().map(Method::arm_in_read);
@@ -199,6 +205,8 @@ impl Service {
 
                     #upgraded
                 }
+
+                #clients
             };
         }
     }

@@ -31,6 +31,37 @@
 //!
 //! and its whole `main` is [`serve::<Store>()`](serve).
 //!
+//! # Its clients
+//!
+//! Beside each service stand two typed clients, one for async code and one that blocks:
+//!
+//! ```no_run
+//! # #[derive(Default, serde::Serialize, serde::Deserialize)]
+//! # pub struct Store { entries: std::collections::BTreeMap<String, String> }
+//! # #[remex::service(name = "kv", state_format = 1)]
+//! # impl Store {
+//! #     #[read]
+//! #     pub fn get(&self, key: String) -> Option<String> { self.entries.get(&key).cloned() }
+//! # }
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = StoreClient::connect("kv", &["127.0.0.1:7000".parse()?]).await?;
+//! let value = client.get("key".to_owned()).await?;
+//! # Ok(())
+//! # }
+//! # fn blocking() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = StoreBlockingClient::connect("kv", &["127.0.0.1:7000".parse()?])?;
+//! let value = client.with_stale_reads().get("key".to_owned())?;
+//! # Ok(())
+//! # }
+//! # fn main() {}
+//! ```
+//!
+//! `connect` opens a session on a connection of its own. Many sessions over one connection are
+//! `StoreClient::new(client.session().await?)` on one [`Client`].
+//!
+//! A request keeps its number wherever it is retried, and is executed once. Where no reply can be
+//! had, [`CallError`] says whether the request certainly did not happen.
+//!
 //! # What a service must keep to
 //!
 //! - **It is deterministic.** Time and randomness come with the request ([`Context`]); nothing is
@@ -56,12 +87,15 @@
 // The macro writes `::remex`, also in the tests of this crate.
 extern crate self as remex;
 
+mod error;
 mod mapping;
 #[doc(hidden)]
 pub mod private;
 mod serve;
 mod shape;
 
+pub use client::{self, CallError, Client, ConnectError, Session, blocking};
+pub use error::OpenError;
 pub use mapping::{Reversible, Successor, Unmappable};
 pub use remex_macros::service;
 pub use replica::{

@@ -1,11 +1,13 @@
 //! What the code written by `#[remex::service]` calls. No interface for anybody else: it changes
 //! together with the macro.
 
+mod caller;
 mod chain;
 mod codec;
 mod describe;
 mod json;
 
+pub use caller::{BlockingCaller, Caller, unless_default};
 pub use chain::{Chain, Edge, read_state, write_state};
 pub use codec::{decode_request, encode, present, since};
 pub use describe::{arguments_shape, description, method, shape, signature_of};

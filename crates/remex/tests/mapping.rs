@@ -154,7 +154,10 @@ fn a_broken_stream_is_told_apart_from_a_bad_state() {
 
 /// A state of many small entries, some megabytes of them.
 mod large {
-    #![allow(unreachable_pub, reason = "a service's methods are `pub`, wherever it lies")]
+    #![allow(
+        unreachable_pub,
+        reason = "a service's methods are `pub`, wherever it lies"
+    )]
 
     use std::collections::BTreeMap;
 
