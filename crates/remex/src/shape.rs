@@ -20,6 +20,9 @@ use tracer::Tracer;
 /// variants, and the end of one that never settles.
 const PASSES_MAX: usize = 4096;
 
+/// The shape of a variant that has nothing but its name. One that has a unit travels otherwise.
+const BARE: &str = "";
+
 /// The shape of `T`, canonical text.
 pub(crate) fn of<T: DeserializeOwned>() -> String {
     let mut shape = Shape::Unseen;
@@ -159,6 +162,10 @@ mod tests {
     fn every_variant_is_seen_however_deep_it_lies() {
         let refused = "<Unknown, Short: {missing: i64}, Both: (u8, char), Of: u64>";
         assert_eq!(of::<Refused>(), refused);
+        assert_eq!(
+            of::<Result<(), Refused>>(),
+            format!("<Ok: unit, Err: {refused}>")
+        );
         assert_eq!(
             of::<Result<Vec<Option<Refused>>, Refused>>(),
             format!("<Ok: [{refused}?], Err: {refused}>")

@@ -8,7 +8,7 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use super::Shape;
+use super::{BARE, Shape};
 
 /// A type may lie in itself this often before it is taken as recursive: pairs of pairs and results
 /// of results have one name and are not.
@@ -401,7 +401,7 @@ impl<'de> VariantAccess<'de> for Tracer<'_> {
     type Error = Unseeable;
 
     fn unit_variant(self) -> Result<(), Unseeable> {
-        self.plain("unit");
+        self.plain(BARE);
         Ok(())
     }
 
