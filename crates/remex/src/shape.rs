@@ -90,7 +90,7 @@ impl Display for Shape {
                 write!(f, "{name}: {shape}")
             }),
             Shape::Enumeration(variants) => separated(f, "<", variants, ">", |f, (name, shape)| {
-                if let Shape::Plain("unit") = shape {
+                if let Shape::Plain(BARE) = shape {
                     return f.write_str(name);
                 }
                 write!(f, "{name}: {shape}")
