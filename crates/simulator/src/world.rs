@@ -1214,6 +1214,14 @@ impl World {
     /// Every live member's tags, at the end.
     pub(crate) fn judge_states(&mut self) {
         let mut states = Vec::new();
+        // Who slept while it was replaced judges by an old view; its state is nobody's any more.
+        let newest = self
+            .nodes
+            .iter()
+            .filter_map(Node::replica)
+            .max_by_key(|replica| replica.status().position)
+            .map(|replica| replica.membership().view.clone());
+        let serves = |member| newest.as_ref().is_some_and(|view| view.serves(member));
         for node in &self.nodes {
             if let Life::Member {
                 replica, executor, ..
@@ -1222,7 +1230,7 @@ impl World {
                 let mut bytes = Vec::new();
                 let format = if node.binary == binary(1) { 1 } else { 2 };
                 let exported = executor.export(format, &mut bytes).is_ok();
-                if exported && replica.membership().view.serves(replica.me()) {
+                if exported && serves(replica.me()) {
                     states.push((
                         replica.me(),
                         executor.position(),

@@ -24,7 +24,11 @@ fn a_hundred_seeds_of_trouble() {
         .ok()
         .and_then(|seed| seed.parse().ok());
     let seeds = first.map_or(1..101, |seed: u64| seed..seed + 1);
-    let seeds = if let Ok(n) = std::env::var("REMEX_SEEDS") { 1..n.parse().unwrap() } else { seeds };
+    let seeds = if let Ok(n) = std::env::var("REMEX_SEEDS") {
+        1..n.parse().unwrap()
+    } else {
+        seeds
+    };
     let mut faults = Vec::new();
     let (mut crashes, mut done) = (0, 0);
     for seed in seeds.clone() {
