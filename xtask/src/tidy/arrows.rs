@@ -6,7 +6,7 @@ use crate::tree::{Tree, cargo};
 use crate::verdict::Verdict;
 
 /// Which of our packages each of our packages may depend on. Tests may know more, see [`faults`].
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("wire", &[]),
     ("order", &["wire"]),
     ("group", &["wire", "order"]),
@@ -36,19 +36,13 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("ledger-v1", &["remex"]),
     ("ledger-v2", &["remex", "ledger-v1"]),
     ("ledger-v3", &["remex", "ledger-v2"]),
-    ("bench", &["remex", "wire", "client", "kv"]),
     // The demo's load is a client of the ledger.
-    (
-        "xtask",
-        &[
-            "remex",
-            "wire",
-            "client",
-            "ledger-v1",
-            "ledger-v2",
-            "ledger-v3",
-        ],
-    ),
+    ("ledger-load", &["remex", "client", "ledger-v1"]),
+    // Observes from outside, with frames alone.
+    ("installation", &["wire"]),
+    ("bench", &["remex", "wire", "client", "kv", "installation"]),
+    // It starts the load as a process, and needs no client itself.
+    ("xtask", &["wire", "installation"]),
 ];
 
 /// Libraries from outside that only some packages may know, with the reason.
@@ -63,12 +57,19 @@ const KEPT: [(&str, &[&str], &str); 6] = [
     ("mio", &["host"], "only the host has sockets"),
     (
         "rustix",
-        &["host", "remex", "remex-cli", "xtask"],
+        &["host", "remex", "remex-cli", "installation"],
         "machines know no operating system",
     ),
     (
         "tokio",
-        &["host", "remex", "remex-cli", "bench", "xtask"],
+        &[
+            "host",
+            "client",
+            "remex",
+            "remex-cli",
+            "ledger-load",
+            "bench",
+        ],
         "an async runtime at the edges only",
     ),
 ];

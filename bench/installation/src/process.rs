@@ -1,0 +1,111 @@
+//! What the kernel says of processes: whether they run, and what.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::process::{Pid, Signal, kill_process};
+use wire::Build;
+
+/// Whether a process with this number runs; one that ended and was not reaped yet does not.
+pub fn runs(process: u32) -> bool {
+    fs::read_to_string(format!("/proc/{process}/stat"))
+        .ok()
+        .is_some_and(|stat| state(&stat).is_some_and(|state| state != 'Z' && state != 'X'))
+}
+
+/// The digest of the executable that a process runs, read from the running process and not from
+/// the path that it was started from.
+///
+/// # Errors
+/// It does not run, or is not ours to look at.
+pub fn build(process: u32) -> io::Result<Build> {
+    Ok(Build::of(&fs::read(format!("/proc/{process}/exe"))?))
+}
+
+/// Kills a process on the spot, without a chance to clean up.
+///
+/// # Errors
+/// It does not run.
+pub fn kill(process: u32) -> io::Result<()> {
+    signal(process, Signal::KILL)
+}
+
+/// Asks a process to end.
+///
+/// # Errors
+/// It does not run.
+pub fn terminate(process: u32) -> io::Result<()> {
+    signal(process, Signal::TERM)
+}
+
+fn signal(process: u32, signal: Signal) -> io::Result<()> {
+    let number = i32::try_from(process).ok().filter(|number| *number > 0);
+    let pid = number
+        .and_then(Pid::from_raw)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not a process number"))?;
+    Ok(kill_process(pid, signal)?)
+}
+
+/// The running processes whose executable lies below this directory.
+///
+/// Whoever copies binaries into a directory of its own finds exactly the processes that came of
+/// them, however many parents lie between.
+pub fn running_from(directory: &Path) -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let numbers = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let below =
+        |process: &u32| executable(*process).is_some_and(|path| path.starts_with(directory));
+    numbers
+        .filter(|process| below(process) && runs(*process))
+        .collect()
+}
+
+fn executable(process: u32) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{process}/exe")).ok()
+}
+
+/// The state in a line of `/proc/N/stat`: it follows the name, which may contain anything.
+fn state(stat: &str) -> Option<char> {
+    stat.rsplit_once(')')?.1.trim_start().chars().next()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn the_state_follows_a_name_that_may_contain_anything() {
+        assert_eq!(state("4711 (a) Z (b) S 1 2"), Some('S'));
+        assert_eq!(state("4711 (ledger) Z 1"), Some('Z'));
+        assert_eq!(state("nothing"), None);
+    }
+
+    #[test]
+    fn a_process_runs_until_it_is_killed_even_if_nobody_reaps_it() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        assert!(runs(child.id()));
+        kill(child.id()).unwrap();
+        // The wait leaves no zombie, and ends at once because the process was killed.
+        child.wait().unwrap();
+        assert!(!runs(child.id()));
+        assert!(kill(0).is_err());
+    }
+
+    #[test]
+    fn this_process_runs_what_its_file_says_and_is_found_by_it() {
+        let me = std::process::id();
+        let path = std::env::current_exe().unwrap();
+        assert_eq!(build(me).unwrap(), Build::of(&fs::read(&path).unwrap()));
+        assert!(running_from(path.parent().unwrap()).contains(&me));
+        assert!(!running_from(Path::new("/nowhere")).contains(&me));
+    }
+}
