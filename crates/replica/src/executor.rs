@@ -1,56 +1,57 @@
 //! The executor: sessions and service, the machine that runs beside the loop on its own thread.
 //!
-//! It is deterministic: what a request does depends only on its place in the order. The same
-//! number of a session is the same request for ever: it is executed once, and its reply is kept
-//! and given again until the client says that it has it.
+//! It is deterministic: what is applied depends on the order alone, so that members which are
+//! given the same order hold the same state and the same replies, whatever they were asked
+//! besides. The same number of a session is the same request for ever: it is executed once, and
+//! its reply is kept and given again until the client says that it has it (design 4.22).
 //!
-//! A request that panics is answered as such, and the member goes on: every member of the same
-//! version executes the same request at the same position and is left with the same state, while
-//! ending the process would end all members one after the other.
+//! Parts: `sessions` and `session` remember what was executed, `interface` says what requests may
+//! use, `panics` what becomes of those that panic; `kept` is what of this travels to a joiner, and
+//! `stream` how the service's own bytes do. `program` makes executors out of services.
 
+mod expected;
 mod interface;
+mod kept;
+mod panics;
 mod program;
 mod reads;
+mod session;
 mod sessions;
 mod stream;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use minicbor::{Decode, Encode};
-use wire::client::{CallId, CallResult, ClientReply, Outcome};
-use wire::frame::{decode_body, to_bytes};
+use wire::client::{Call, CallId, CallResult, ClientReply, Outcome};
+use wire::frame::decode_body;
 use wire::log::Origin;
 use wire::{MemberId, MethodId, OrderedTime, Position, Version};
 
 pub use program::{Founding, ImportError, Program};
 
-use crate::service::{Context, Refusal, Service, StateError};
-use interface::Interface;
-use sessions::{Sessions, Verdict};
-
-/// The format of the transferred sessions that this build writes and reads.
-const FORMAT: u8 = 1;
+use crate::service::{Context, Description, Service, StateError};
+use expected::Expected;
+use kept::Kept;
+use panics::Panics;
 
 /// What the loop asks of the executor. The queue keeps the order of the group.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Work {
     /// One delivered position.
     Apply {
-        /// Which.
+        /// Which: behind all before it.
         position: Position,
         /// The group's time.
         time: OrderedTime,
-        /// The requests among what is ordered there.
+        /// The requests among what is ordered there; there may be none.
         requests: Vec<Executable>,
     },
-    /// From this position on behave as this version.
+    /// What is ordered behind this position meets this version's behaviour (design 4.13).
     Activate {
         /// Where.
         position: Position,
@@ -116,32 +117,21 @@ pub trait Execute: Send {
     /// Up to where everything is applied.
     fn position(&self) -> Position;
 
-    /// Sessions, interface and effective version, for a transfer: versioned.
+    /// Sessions, interface, effective version and seed, for the head of a transfer: versioned.
     fn sessions(&self) -> Bytes;
 
     /// Writes the service's state for a transfer: chunks, then the digest.
     ///
     /// # Errors
-    /// A format that cannot be written, a stream that broke.
+    /// A format that cannot be written, a stream that broke, or a state that stands still because
+    /// the group behaves as a later version.
     fn export(&self, format: u32, out: &mut dyn Write) -> Result<(), StateError>;
 
     /// The new version has taken this replica's place.
     fn upgraded(&mut self);
-}
 
-/// Ordered state beside the service's own.
-#[derive(Clone, Debug, PartialEq, Encode, Decode)]
-struct Kept {
-    #[n(0)]
-    format: u8,
-    #[n(1)]
-    sessions: Sessions,
-    #[n(2)]
-    interface: Interface,
-    #[n(3)]
-    effective: Version,
-    #[n(4)]
-    seed: u64,
+    /// What the operator should know, one line each: requests in which the service panicked.
+    fn notes(&mut self) -> Vec<String>;
 }
 
 /// Sessions and one service.
@@ -150,26 +140,35 @@ struct Executor<S> {
     me: MemberId,
     own: Version,
     kept: Kept,
+    /// That of `kept`, as contexts share it.
     effective: Arc<Version>,
     position: Position,
-    json: BTreeMap<(u64, CallId), MethodId>,
+    expected: Expected,
+    panics: Panics,
 }
 
 impl<S: Service> Executor<S> {
-    fn new(service: S, me: MemberId, own: Version, kept: Kept, position: Position) -> Executor<S> {
-        let effective = Arc::new(kept.effective.clone());
+    fn new(
+        service: S,
+        me: MemberId,
+        description: Description,
+        kept: Kept,
+        position: Position,
+    ) -> Executor<S> {
         Executor {
             service,
             me,
-            own,
+            effective: Arc::new(kept.effective.clone()),
             kept,
-            effective,
             position,
-            json: BTreeMap::new(),
+            expected: Expected::default(),
+            panics: Panics::new(&description),
+            own: description.version,
         }
     }
 
-    /// An old binary cannot behave as a newer version: it stops executing at the activation.
+    /// Whether this version can behave as the effective one. An older one cannot: it stops
+    /// executing at the activation, and others answer (design 4.15).
     fn follows(&self) -> bool {
         self.own >= *self.effective
     }
@@ -181,11 +180,16 @@ impl<S: Service> Executor<S> {
         requests: Vec<Executable>,
         out: &mut Vec<Answer>,
     ) {
+        assert!(
+            position > self.position,
+            "{position} is given behind {}",
+            self.position
+        );
         self.position = position;
         if !self.follows() {
             return;
         }
-        self.kept.sessions.pass_time(time);
+        self.pass(time, &requests);
         let mut cx = Context {
             time,
             position,
@@ -198,16 +202,15 @@ impl<S: Service> Executor<S> {
                 Executable::Open { origin, token } => {
                     let session = self.kept.sessions.open(time);
                     if origin.member == self.me {
+                        let connection = origin.connection;
                         let reply = ClientReply::Opened { token, session };
-                        out.push(Answer {
-                            connection: origin.connection,
-                            reply,
-                        });
+                        out.push(Answer { connection, reply });
                     }
                 }
                 Executable::Calls { origin, calls } => {
-                    let results = self.calls(&mut cx, &calls, origin.member == self.me);
-                    if origin.member == self.me {
+                    let wanted = origin.member == self.me;
+                    let results = self.calls(&mut cx, &calls, wanted);
+                    if wanted {
                         self.answer(origin.connection, results, out);
                     }
                 }
@@ -215,40 +218,55 @@ impl<S: Service> Executor<S> {
         }
     }
 
+    /// Time passes. A session that is heard at this very position is not forgotten there, however
+    /// long the group was idle before (design 4.22).
+    fn pass(&mut self, time: OrderedTime, requests: &[Executable]) {
+        let sessions = &mut self.kept.sessions;
+        if sessions.forgets_at(time) {
+            for request in requests {
+                let Executable::Calls { calls, .. } = request else {
+                    continue;
+                };
+                for call in decode_body::<Vec<Call<'_>>>(calls).unwrap_or_default() {
+                    sessions.hear(time, call.session);
+                }
+            }
+        }
+        sessions.pass(time);
+    }
+
     /// Executes a batch. The results are only collected where somebody waits for them.
     fn calls(&mut self, cx: &mut Context, calls: &Bytes, wanted: bool) -> Vec<CallResult> {
         let mut results = Vec::new();
         // The contact has checked them; what does not decode here does so nowhere.
-        let Ok(calls) = decode_body::<Vec<wire::client::Call<'_>>>(calls) else {
+        let Ok(calls) = decode_body::<Vec<Call<'_>>>(calls) else {
             return results;
         };
-        for call in calls {
-            let verdict =
-                self.kept
-                    .sessions
-                    .meet(cx.time, call.session, call.number, call.acknowledged);
-            let (position, outcome) = match verdict {
-                Verdict::Execute => {
-                    let outcome = self.execute(cx, &call);
-                    cx.index += 1;
-                    self.kept.sessions.keep(
-                        call.session,
-                        call.number,
-                        cx.position,
-                        outcome.clone(),
-                    );
-                    (cx.position, outcome)
-                }
-                Verdict::Known(position, outcome) => (position, outcome),
-                Verdict::Refused(outcome) => (cx.position, outcome),
-            };
+        if wanted {
+            results.reserve_exact(calls.len());
+        }
+        let Kept {
+            sessions,
+            interface,
+            ..
+        } = &mut self.kept;
+        let (service, panics) = (&mut self.service, &mut self.panics);
+        for call in &calls {
+            let answer = sessions.once(call, cx.time, cx.position, || {
+                let accepted = interface.accepts(call.method, call.signature, false, &cx.effective);
+                let outcome = panics.guard(cx, call, || {
+                    accepted.and_then(|()| service.apply(cx, request(call)))
+                });
+                cx.index += 1;
+                outcome
+            });
             if wanted {
-                let call = CallId {
-                    session: call.session,
-                    number: call.number,
+                let (position, outcome) = match answer {
+                    Ok(reply) => (reply.position, reply.outcome.clone()),
+                    Err(refused) => (cx.position, refused),
                 };
                 results.push(CallResult {
-                    call,
+                    call: reads::id(call),
                     position,
                     outcome,
                 });
@@ -257,35 +275,14 @@ impl<S: Service> Executor<S> {
         results
     }
 
-    fn execute(&mut self, cx: &Context, call: &wire::client::Call<'_>) -> Outcome {
-        if let Err(refusal) =
-            self.kept
-                .interface
-                .accepts(call.method, call.signature, false, &cx.effective)
-        {
-            return refused(refusal);
-        }
-        let call = crate::service::Call {
-            method: call.method,
-            signature: call.signature,
-            arguments: call.arguments,
-        };
-        let service = &mut self.service;
-        match catch_unwind(AssertUnwindSafe(|| service.apply(cx, call))) {
-            Ok(Ok(reply)) => Outcome::Done(reply.into()),
-            Ok(Err(refusal)) => refused(refusal),
-            Err(_) => Outcome::Panicked,
-        }
-    }
-
+    /// Answers a connection: one frame for all that it gets in a row.
     fn answer(&mut self, connection: u64, mut results: Vec<CallResult>, out: &mut Vec<Answer>) {
-        if !self.json.is_empty() {
-            results.retain(|result| !self.answer_json(connection, result, out));
+        if !self.expected.is_empty() {
+            results.retain(|result| !self.answer_as_json(connection, result, out));
         }
         if results.is_empty() {
             return;
         }
-        // One frame for all that one connection gets in a row.
         if let Some(Answer {
             connection: last,
             reply: ClientReply::Results { results: before },
@@ -295,31 +292,46 @@ impl<S: Service> Executor<S> {
             before.append(&mut results);
             return;
         }
-        out.push(Answer {
-            connection,
-            reply: ClientReply::Results { results },
-        });
+        let reply = ClientReply::Results { results };
+        out.push(Answer { connection, reply });
     }
 
-    /// The reply as JSON, if the client asked for that. Failures travel as results.
-    fn answer_json(&mut self, connection: u64, result: &CallResult, out: &mut Vec<Answer>) -> bool {
-        let Some(method) = self.json.remove(&(connection, result.call)) else {
+    /// Answers in JSON if the client asked for that. What was not executed travels as a result,
+    /// and so does a reply that JSON cannot express: it was executed, and the client must know.
+    fn answer_as_json(
+        &mut self,
+        connection: u64,
+        result: &CallResult,
+        out: &mut Vec<Answer>,
+    ) -> bool {
+        let Some(method) = self.expected.take(connection, result.call) else {
             return false;
         };
         let Outcome::Done(reply) = &result.outcome else {
             return false;
         };
-        let text = match S::reply_to_json(method, reply) {
-            Ok(value) => value.to_string(),
-            Err(error) => serde_json::Value::String(error.to_string()).to_string(),
+        let Ok(value) = S::reply_to_json(method, reply) else {
+            return false;
         };
         let reply = ClientReply::Json {
             call: result.call,
             position: result.position,
-            reply: text,
+            reply: value.to_string(),
         };
         out.push(Answer { connection, reply });
         true
+    }
+
+    fn activate(&mut self, position: Position, version: Version) {
+        assert!(
+            position >= self.position,
+            "an activation at {position} is given behind {}",
+            self.position
+        );
+        self.position = position;
+        self.kept.interface.extend(&S::describe());
+        self.kept.effective = version.clone();
+        self.effective = Arc::new(version);
     }
 }
 
@@ -331,26 +343,14 @@ impl<S: Service> Execute for Executor<S> {
                 time,
                 requests,
             } => self.apply(position, time, requests, out),
-            Work::Activate {
-                position: _,
-                version,
-            } => {
-                self.kept.interface.extend(&S::describe());
-                self.kept.effective = version.clone();
-                self.effective = Arc::new(version);
-            }
-            Work::Reads { connection, calls } => {
-                let results = self.reads(&calls);
-                self.answer(connection, results, out);
-            }
+            Work::Activate { position, version } => self.activate(position, version),
+            Work::Reads { connection, calls } => self.reads(connection, &calls, out),
             Work::ExpectJson {
                 connection,
                 call,
                 method,
-            } => {
-                self.json.insert((connection, call), method);
-            }
-            Work::Closed { connection } => self.json.retain(|(other, _), _| *other != connection),
+            } => self.expected.expect(connection, call, method),
+            Work::Closed { connection } => self.expected.forget(connection),
         }
     }
 
@@ -359,10 +359,17 @@ impl<S: Service> Execute for Executor<S> {
     }
 
     fn sessions(&self) -> Bytes {
-        to_bytes(&self.kept).into()
+        self.kept.to_bytes()
     }
 
     fn export(&self, format: u32, out: &mut dyn Write) -> Result<(), StateError> {
+        if !self.follows() {
+            let why = format!(
+                "the state stands still: the group behaves as {}, this is {}",
+                self.effective, self.own
+            );
+            return Err(io::Error::other(why).into());
+        }
         let mut chunks = stream::ChunkWriter::new(out);
         self.service.export(format, &mut chunks)?;
         Ok(chunks.finish()?)
@@ -373,12 +380,17 @@ impl<S: Service> Execute for Executor<S> {
         // The member is out already: a panic here harms nobody.
         let _ = catch_unwind(AssertUnwindSafe(|| service.upgraded()));
     }
+
+    fn notes(&mut self) -> Vec<String> {
+        self.panics.take()
+    }
 }
 
-fn refused(refusal: Refusal) -> Outcome {
-    match refusal {
-        Refusal::UnknownMethod => Outcome::UnknownMethod,
-        Refusal::Malformed => Outcome::Malformed,
-        Refusal::WrongKind => Outcome::WrongKind,
+/// The call as the service sees it.
+fn request<'a>(call: &Call<'a>) -> crate::service::Call<'a> {
+    crate::service::Call {
+        method: call.method,
+        signature: call.signature,
+        arguments: call.arguments,
     }
 }

@@ -1,7 +1,8 @@
 //! What a request may use: ordered state, so that members of different versions refuse alike.
 //!
 //! The founding version's methods are there from the beginning; at each activation the target's are
-//! added. A signature that was accepted once stays accepted: old clients go on.
+//! added. A signature that was accepted once stays accepted: old clients go on. One that only the
+//! next version knows is refused until that is effective, by all members alike (design 4.13).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +35,8 @@ impl Interface {
         interface
     }
 
-    /// Adds what another version offers.
+    /// Adds what another version offers. Where it says otherwise of a method, it is right: it is
+    /// what executes from now on.
     pub(super) fn extend(&mut self, description: &Description) {
         for method in &description.methods {
             let entry = self.methods.entry(method.id).or_insert_with(|| Entry {
@@ -43,11 +45,15 @@ impl Interface {
                 signatures: BTreeSet::new(),
             });
             entry.read = method.read;
+            entry.since.clone_from(&method.since);
             entry.signatures.insert(method.signature);
         }
     }
 
-    /// Whether a request may be executed while `effective` is.
+    /// Whether a request may be executed while the group behaves as `effective`.
+    ///
+    /// # Errors
+    /// Why not: the method first, then its kind, then the shape of its arguments.
     pub(super) fn accepts(
         &self,
         method: MethodId,

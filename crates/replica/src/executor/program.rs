@@ -2,15 +2,15 @@
 
 use std::io::{self, Read};
 
-use wire::frame::{FrameError, decode_body};
+use wire::frame::FrameError;
 use wire::member::Formats;
 use wire::peer::TransferHead;
-use wire::{MemberId, MethodId};
+use wire::{MemberId, MethodId, Position, Version};
 
 use super::interface::Interface;
-use super::sessions::Sessions;
-use super::stream::ChunkReader;
-use super::{Execute, Executor, FORMAT, Kept};
+use super::kept::{FORMAT, Kept};
+use super::stream::{ChunkReader, Fault};
+use super::{Execute, Executor};
 use crate::service::{Description, JsonError, OwnedCall, Service, StateError};
 
 /// One service.
@@ -48,6 +48,16 @@ pub enum ImportError {
         /// What this is.
         here: &'static str,
     },
+    /// The group behaves as a version that is later than this one.
+    #[error(
+        "the group behaves as {effective}, this is {here}: only that version or a later one can join"
+    )]
+    Effective {
+        /// What the group behaves as.
+        effective: Version,
+        /// What this is.
+        here: Version,
+    },
     /// Another format of sessions.
     #[error(
         "sessions of format {found}, this build reads {FORMAT}; upgrade over a release that reads both"
@@ -59,29 +69,47 @@ pub enum ImportError {
     /// The sessions do not decode.
     #[error("sessions that do not decode: {0}")]
     Sessions(#[from] FrameError),
-    /// The service's own state.
+    /// All bytes came as they were sent, and the service does not take them.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The stream broke or was damaged.
-    #[error("the stream of the state: {0}")]
-    Stream(#[from] io::Error),
+    /// All bytes came as they were sent, and the service left some unread.
+    #[error("{bytes} bytes stand behind the state: the donor wrote more than this version reads")]
+    Unread {
+        /// How many.
+        bytes: u64,
+    },
+    /// The stream came, but not as it was sent.
+    #[error("the state was damaged on its way: {why}; try again")]
+    Damaged {
+        /// How it shows.
+        why: String,
+    },
+    /// The stream broke.
+    #[error("the stream of the state broke: {0}; try again, or with another donor")]
+    Stream(io::Error),
 }
 
 impl ImportError {
-    /// Whether the stream broke, so that another donor may help.
+    /// Whether the stream is at fault, so that another attempt or another donor may help. The
+    /// other errors come again with every donor.
     pub fn is_broken_stream(&self) -> bool {
         match self {
-            ImportError::Stream(error) | ImportError::State(StateError::Stream(error)) => {
-                error.kind() != io::ErrorKind::InvalidData
-            }
-            ImportError::State(
-                StateError::Format { .. }
-                | StateError::Malformed { .. }
-                | StateError::Unmappable(_),
-            )
+            ImportError::Stream(_) | ImportError::Damaged { .. } => true,
+            ImportError::State(_)
+            | ImportError::Unread { .. }
             | ImportError::Service { .. }
+            | ImportError::Effective { .. }
             | ImportError::SessionsFormat { .. }
             | ImportError::Sessions(_) => false,
+        }
+    }
+}
+
+impl From<Fault> for ImportError {
+    fn from(fault: Fault) -> ImportError {
+        match fault {
+            Fault::Broken(error) => ImportError::Stream(error),
+            Fault::Damaged(why) => ImportError::Damaged { why },
         }
     }
 }
@@ -126,23 +154,23 @@ impl Program {
     }
 }
 
+/// A new group's ordered state begins here; the first entry stands behind it.
+const BEGINNING: Position = Position(1);
+
 fn found<S: Service>(founding: Founding) -> Box<dyn Execute> {
     let description = S::describe();
-    let version = description.version.clone();
-    let kept = Kept {
-        format: FORMAT,
-        sessions: Sessions::default(),
-        interface: Interface::of(&description),
-        effective: version.clone(),
-        seed: founding.seed,
-    };
-    let first = wire::Position(1);
+    let kept = Kept::new(
+        Interface::of(&description),
+        description.version.clone(),
+        founding.seed,
+    );
+    let service = S::initial();
     Box::new(Executor::new(
-        S::initial(),
+        service,
         founding.me,
-        version,
+        description,
         kept,
-        first,
+        BEGINNING,
     ))
 }
 
@@ -157,18 +185,32 @@ fn import<S: Service>(
             here: S::NAME,
         });
     }
-    let kept: Kept = decode_body(&head.sessions)?;
-    if kept.format != FORMAT {
-        return Err(ImportError::SessionsFormat { found: kept.format });
+    let kept = Kept::from_bytes(&head.sessions)?;
+    let description = S::describe();
+    if description.version < kept.effective {
+        return Err(ImportError::Effective {
+            effective: kept.effective,
+            here: description.version,
+        });
     }
     let mut chunks = ChunkReader::new(from);
-    let service = S::import(head.format, &mut chunks)?;
-    chunks.finish()?;
-    let own = S::describe().version;
+    let service = match S::import(head.format, &mut chunks) {
+        // Nothing was read, so nothing can be said of the stream.
+        Err(error @ StateError::Format { .. }) => return Err(error.into()),
+        result @ (Ok(_) | Err(_)) => {
+            // Before the service is blamed, or believed, the whole stream is checked.
+            let unread = chunks.finish()?;
+            let service = result?;
+            if unread > 0 {
+                return Err(ImportError::Unread { bytes: unread });
+            }
+            service
+        }
+    };
     Ok(Box::new(Executor::new(
         service,
         me,
-        own,
+        description,
         kept,
         head.position,
     )))

@@ -1,189 +1,167 @@
-//! Sessions: the memory that makes a repeated request harmless.
+//! All sessions of a group: the memory that makes a repeated request harmless (design 4.22).
+//!
+//! Sessions are ordered state: what is opened, kept, refused and forgotten here follows from the
+//! order alone. A session is forgotten when it was silent for long, or when a limit of the whole is
+//! reached and no other was silent longer. A retry in a forgotten session is indefinite, so the
+//! limits are far from what clients that acknowledge come near.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
 use minicbor::{Decode, Encode};
-use wire::client::Outcome;
+use wire::client::{Call, Outcome};
 use wire::{OrderedTime, Position, SessionId};
 
-/// Replies that a session may leave unacknowledged; the client's own window is as large.
-const WINDOW: usize = 256;
-/// Bytes of kept replies per session: with [`SESSIONS_MAX`] far below a member's memory in
-/// practice, since clients acknowledge with each request.
-const KEPT_BYTES_MAX: usize = 1 << 20;
-/// A session that was silent this long is forgotten.
-const IDLE_MS_MAX: u64 = 10 * 60 * 1000;
-/// Sessions at once; above it the one that was silent longest goes.
+use super::session::{Met, Reply, Room, Session};
+
+/// A session that was silent this long is forgotten: longer than any client retries.
+const SILENCE_MS_MAX: u64 = 10 * 60 * 1000;
+/// Silence is measured in steps of a second, so that most requests leave the order of sessions
+/// alone.
+const HEARD_STEP_MS: u64 = 1000;
+/// Sessions at once: some megabytes while they are idle.
 const SESSIONS_MAX: usize = 100_000;
+/// Kept replies of one session: a full window of replies of 4 KiB.
+const SESSION_BYTES_MAX: u64 = 1 << 20;
+/// Kept replies of all sessions. Above it each session gets one request at a time: clients slow
+/// down, and none is shut out.
+const BYTES_SOFT_MAX: u64 = 256 << 20;
+/// Kept replies of all sessions above which the most silent ones go, so that many sessions of
+/// clients that never acknowledge cannot fill the members' memory.
+const BYTES_HARD_MAX: u64 = 512 << 20;
 
 /// All sessions of a group.
 #[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
 pub(super) struct Sessions {
+    /// The last id that was given; none is given twice.
     #[n(0)]
     last: u64,
+    /// The time of the last position.
     #[n(1)]
     time: OrderedTime,
     #[n(2)]
     sessions: BTreeMap<SessionId, Session>,
-    /// Sessions by the time of their last request, for expiry.
-    #[n(3)]
-    idle: BTreeMap<(OrderedTime, SessionId), ()>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
-struct Session {
-    /// The client has the replies up to this number.
-    #[n(0)]
-    acknowledged: u64,
-    #[n(1)]
-    heard: OrderedTime,
-    /// Kept replies by number, ascending.
-    #[n(2)]
-    kept: VecDeque<Kept>,
-    #[n(3)]
+    /// The sessions by how long they are silent. Derived.
+    #[cbor(skip)]
+    silent: BTreeSet<(OrderedTime, SessionId)>,
+    /// What all kept replies take. Derived.
+    #[cbor(skip)]
     bytes: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Encode, Decode)]
-struct Kept {
-    #[n(0)]
-    number: u64,
-    #[n(1)]
-    position: Position,
-    #[n(2)]
-    outcome: Outcome,
-}
-
-/// What a session says of a request.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Verdict {
-    /// It is new.
-    Execute,
-    /// It was executed; this came of it.
-    Known(Position, Outcome),
-    /// It may not be executed.
-    Refused(Outcome),
-}
-
 impl Sessions {
+    /// The time of the last position.
     pub(super) fn time(&self) -> OrderedTime {
         self.time
     }
 
-    /// Forgets who was silent too long.
-    pub(super) fn pass_time(&mut self, time: OrderedTime) {
-        self.time = time;
-        while let Some((&(heard, session), ())) = self.idle.first_key_value()
-            && heard.0 + IDLE_MS_MAX < time.0
-        {
-            self.idle.pop_first();
-            self.sessions.remove(&session);
-        }
+    /// Whether a session would be forgotten at this time. Those that are heard at this very
+    /// position are to be [`heard`](Sessions::hear) first.
+    pub(super) fn forgets_at(&self, time: OrderedTime) -> bool {
+        let most_silent = self.silent.first();
+        most_silent.is_some_and(|(heard, _)| is_long(*heard, time) || self.bytes > BYTES_HARD_MAX)
     }
 
+    /// Time passes: sessions that were silent too long are forgotten.
+    pub(super) fn pass(&mut self, time: OrderedTime) {
+        while self.forgets_at(time) {
+            self.forget_most_silent();
+        }
+        self.time = time;
+    }
+
+    /// A new session.
     pub(super) fn open(&mut self, time: OrderedTime) -> SessionId {
-        if self.sessions.len() >= SESSIONS_MAX
-            && let Some(((_, session), ())) = self.idle.pop_first()
-        {
-            self.sessions.remove(&session);
+        if self.sessions.len() >= SESSIONS_MAX {
+            self.forget_most_silent();
         }
         self.last += 1;
-        let session = SessionId(self.last);
-        self.sessions.insert(
-            session,
-            Session {
-                heard: time,
-                ..Session::default()
-            },
-        );
-        self.idle.insert((time, session), ());
-        session
+        let id = SessionId(self.last);
+        self.sessions.insert(id, Session::new(time));
+        self.silent.insert((time, id));
+        id
     }
 
-    pub(super) fn meet(
-        &mut self,
-        time: OrderedTime,
-        id: SessionId,
-        number: u64,
-        acknowledged: u64,
-    ) -> Verdict {
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return Verdict::Refused(Outcome::SessionExpired);
-        };
-        // Expiry is coarse: within a second the order of silence does not matter.
-        if session.heard.0 + 1000 < time.0 {
-            self.idle.remove(&(session.heard, id));
-            self.idle.insert((time, id), ());
-            session.heard = time;
-        }
-        session.acknowledge(acknowledged.min(number.saturating_sub(1)));
-        session.meet(number)
-    }
-
-    pub(super) fn keep(
-        &mut self,
-        id: SessionId,
-        number: u64,
-        position: Position,
-        outcome: Outcome,
-    ) {
+    /// The session sends something now.
+    pub(super) fn hear(&mut self, time: OrderedTime, id: SessionId) {
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.keep(Kept {
-                number,
-                position,
-                outcome,
-            });
+            hear(&mut self.silent, session, time, id);
         }
+    }
+
+    /// What comes of this call: executed now, executed before, or refused.
+    ///
+    /// # Errors
+    /// Why it may not be executed.
+    pub(super) fn once(
+        &mut self,
+        call: &Call<'_>,
+        time: OrderedTime,
+        position: Position,
+        execute: impl FnOnce() -> Outcome,
+    ) -> Result<&Reply, Outcome> {
+        let Some(session) = self.sessions.get_mut(&call.session) else {
+            return Err(Outcome::SessionExpired);
+        };
+        hear(&mut self.silent, session, time, call.session);
+        self.bytes -= session.acknowledge(call.number, call.acknowledged);
+        let room = if self.bytes > BYTES_SOFT_MAX {
+            Room::One
+        } else {
+            Room::Bytes(SESSION_BYTES_MAX)
+        };
+        let at = match session.meet(call.number, room)? {
+            Met::Known(at) => at,
+            Met::New(at) => {
+                let reply = Reply {
+                    number: call.number,
+                    position,
+                    outcome: execute(),
+                };
+                self.bytes += session.keep(at, reply);
+                at
+            }
+        };
+        Ok(session.reply(at))
+    }
+
+    fn forget_most_silent(&mut self) {
+        if let Some((_, id)) = self.silent.pop_first()
+            && let Some(session) = self.sessions.remove(&id)
+        {
+            self.bytes -= session.bytes();
+        }
+    }
+
+    /// Computes what is not transferred.
+    ///
+    /// # Errors
+    /// What no member would have written.
+    pub(super) fn restore(&mut self) -> Result<(), &'static str> {
+        for (&id, session) in &mut self.sessions {
+            if id.0 > self.last {
+                return Err("a session that was never opened");
+            }
+            session.restore()?;
+            self.bytes += session.bytes();
+            self.silent.insert((session.heard, id));
+        }
+        Ok(())
     }
 }
 
-impl Session {
-    fn acknowledge(&mut self, number: u64) {
-        self.acknowledged = self.acknowledged.max(number);
-        while let Some(first) = self.kept.front()
-            && first.number <= self.acknowledged
-        {
-            self.bytes -= size(&first.outcome);
-            self.kept.pop_front();
-        }
-    }
-
-    fn meet(&self, number: u64) -> Verdict {
-        if number <= self.acknowledged {
-            return Verdict::Refused(Outcome::Acknowledged);
-        }
-        if self.kept.back().is_some_and(|last| number <= last.number)
-            && let Ok(at) = self.kept.binary_search_by_key(&number, |kept| kept.number)
-        {
-            let kept = &self.kept[at];
-            return Verdict::Known(kept.position, kept.outcome.clone());
-        }
-        if self.kept.len() >= WINDOW || self.bytes > KEPT_BYTES_MAX as u64 {
-            return Verdict::Refused(Outcome::WindowFull);
-        }
-        Verdict::Execute
-    }
-
-    fn keep(&mut self, kept: Kept) {
-        self.bytes += size(&kept.outcome);
-        let at = self
-            .kept
-            .partition_point(|other| other.number < kept.number);
-        self.kept.insert(at, kept);
+fn hear(
+    silent: &mut BTreeSet<(OrderedTime, SessionId)>,
+    session: &mut Session,
+    time: OrderedTime,
+    id: SessionId,
+) {
+    if session.heard.0 + HEARD_STEP_MS < time.0 {
+        silent.remove(&(session.heard, id));
+        silent.insert((time, id));
+        session.heard = time;
     }
 }
 
-fn size(outcome: &Outcome) -> u64 {
-    let bytes = match outcome {
-        Outcome::Done(reply) => Bytes::len(reply),
-        Outcome::UnknownMethod
-        | Outcome::Malformed
-        | Outcome::WrongKind
-        | Outcome::Panicked
-        | Outcome::SessionExpired
-        | Outcome::Acknowledged
-        | Outcome::WindowFull => 0,
-    };
-    bytes as u64 + 32
+fn is_long(heard: OrderedTime, time: OrderedTime) -> bool {
+    time.0.saturating_sub(heard.0) > SILENCE_MS_MAX
 }

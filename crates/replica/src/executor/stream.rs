@@ -1,11 +1,21 @@
 //! The service's bytes on their way to a joiner: chunks, an end, a digest over all of them.
+//!
+//! `length: u32 little endian | bytes` for each chunk, then length 0, then the SHA-256 of all bytes.
+//! Neither side holds more than a chunk. The reader remembers what went wrong, because a service
+//! that reads a damaged or broken stream can only say that the state is none, and the blame for
+//! that belongs elsewhere.
 
 use std::io::{self, Read, Write};
 
 use sha2::{Digest, Sha256};
 
 /// Bytes per chunk: large enough that framing costs nothing, small enough to be no second copy.
-const CHUNK: usize = 256 << 10;
+pub(super) const CHUNK: usize = 256 << 10;
+/// The largest chunk that is taken: far above what any release writes, and a length beyond it is
+/// known to be damaged before it is waited for.
+const CHUNK_MAX: usize = 16 << 20;
+/// Bytes of the digest.
+const DIGEST: usize = 32;
 
 /// Cuts what is written into chunks.
 pub(super) struct ChunkWriter<'a> {
@@ -36,6 +46,9 @@ impl<'a> ChunkWriter<'a> {
     }
 
     /// Ends the stream.
+    ///
+    /// # Errors
+    /// The writer's.
     pub(super) fn finish(mut self) -> io::Result<()> {
         self.send()?;
         self.out.write_all(&0_u32.to_le_bytes())?;
@@ -54,18 +67,31 @@ impl Write for ChunkWriter<'_> {
         Ok(taken)
     }
 
+    /// Chunks are cut by size alone, so that the stream does not depend on how it was written.
     fn flush(&mut self) -> io::Result<()> {
-        self.send()?;
-        self.out.flush()
+        Ok(())
     }
+}
+
+/// What is wrong with a stream.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    /// It broke.
+    #[error("{0}")]
+    Broken(io::Error),
+    /// It came, but not as it was sent.
+    #[error("{0}")]
+    Damaged(String),
 }
 
 /// Reads what a [`ChunkWriter`] wrote.
 pub(super) struct ChunkReader<'a> {
     from: &'a mut dyn Read,
+    /// Bytes of the current chunk that were not read yet.
     left: usize,
     ended: bool,
     digest: Sha256,
+    fault: Option<Fault>,
 }
 
 impl<'a> ChunkReader<'a> {
@@ -75,60 +101,78 @@ impl<'a> ChunkReader<'a> {
             left: 0,
             ended: false,
             digest: Sha256::new(),
+            fault: None,
         }
     }
 
-    fn next_chunk(&mut self) -> io::Result<()> {
+    /// Reads the rest of the stream; returns how many bytes of the state it held.
+    ///
+    /// # Errors
+    /// The stream broke at some time, or the digest says that it was damaged.
+    pub(super) fn finish(mut self) -> Result<u64, Fault> {
+        let rest = io::copy(&mut self, &mut io::sink());
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        let rest = rest.map_err(Fault::Broken)?;
+        let mut digest = [0; DIGEST];
+        self.from.read_exact(&mut digest).map_err(Fault::Broken)?;
+        if digest != <[u8; DIGEST]>::from(self.digest.finalize()) {
+            let why = "its bytes have another digest than those that were sent";
+            return Err(Fault::Damaged(why.to_owned()));
+        }
+        Ok(rest)
+    }
+
+    fn next_chunk(&mut self) -> Result<(), Fault> {
         let mut length = [0; 4];
-        self.from.read_exact(&mut length)?;
+        self.from.read_exact(&mut length).map_err(Fault::Broken)?;
         let length = u32::from_le_bytes(length) as usize;
-        if length > CHUNK {
-            let why = format!("a chunk of {length} bytes, at most {CHUNK} are allowed");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        if length > CHUNK_MAX {
+            let why = format!("a chunk of {length} bytes, at most {CHUNK_MAX} are sent");
+            return Err(Fault::Damaged(why));
         }
         self.left = length;
         self.ended = length == 0;
         Ok(())
     }
 
-    /// The rest of the stream: nothing, and the digest of all that was read.
-    pub(super) fn finish(mut self) -> io::Result<()> {
-        let mut rest = 0;
-        let mut buffer = [0; 4096];
-        loop {
-            match self.read(&mut buffer)? {
-                0 => break,
-                more => rest += more,
-            }
-        }
-        let mut digest = [0; 32];
-        self.from.read_exact(&mut digest)?;
-        let fault = if rest > 0 {
-            Some(format!("{rest} bytes stand behind the state"))
-        } else if digest != <[u8; 32]>::from(self.digest.finalize()) {
-            Some("the digest of the state is wrong: it was damaged on its way".to_owned())
-        } else {
-            None
+    /// Remembers the fault, and tells the reader of it.
+    fn fail(&mut self, fault: Fault) -> io::Error {
+        let error = fault.as_error();
+        self.fault = Some(fault);
+        error
+    }
+}
+
+impl Fault {
+    fn as_error(&self) -> io::Error {
+        let kind = match self {
+            Fault::Broken(error) => error.kind(),
+            Fault::Damaged(_) => io::ErrorKind::InvalidData,
         };
-        fault.map_or(Ok(()), |why| {
-            Err(io::Error::new(io::ErrorKind::InvalidData, why))
-        })
+        io::Error::new(kind, self.to_string())
     }
 }
 
 impl Read for ChunkReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.left == 0 && !self.ended {
-            self.next_chunk()?;
+        if let Some(fault) = &self.fault {
+            return Err(fault.as_error());
+        }
+        if self.left == 0 && !self.ended {
+            self.next_chunk().map_err(|fault| self.fail(fault))?;
         }
         if self.ended || buffer.is_empty() {
             return Ok(0);
         }
         let wanted = buffer.len().min(self.left);
-        let read = self.from.read(&mut buffer[..wanted])?;
-        if read == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
+        let read = match self.from.read(&mut buffer[..wanted]) {
+            Ok(0) => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+            other => other,
+        };
+        let read = read.map_err(|error| self.fail(Fault::Broken(error)))?;
         self.digest.update(&buffer[..read]);
         self.left -= read;
         Ok(read)
