@@ -1,0 +1,122 @@
+//! `remex create`: the first member is started; the group grows by itself.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use wire::daemon::{Assignment, DaemonReply, DaemonRequest, Foundation, HostRecord, Role};
+
+use crate::installation::{Inventory, ask, connect_among, inventories};
+use crate::outcome::Outcome;
+use crate::screen::Screen;
+use crate::{At, CreateArgs};
+
+/// How often the group is looked at while it grows.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+pub(crate) async fn run(at: &At, args: CreateArgs, screen: &Screen) -> Result<(), Outcome> {
+    let found = inventories(at).await?;
+    create(at, &found, args, screen).await
+}
+
+pub(crate) async fn create(
+    at: &At,
+    found: &[Inventory],
+    args: CreateArgs,
+    screen: &Screen,
+) -> Result<(), Outcome> {
+    replica::Stack::parse(&args.stack, Vec::new()).map_err(|e| Outcome::Usage(e.to_string()))?;
+    if args.initial == 0 {
+        return Err(Outcome::Usage("--initial must be at least 1".to_owned()));
+    }
+    if found
+        .iter()
+        .flat_map(|host| &host.replicas)
+        .any(|replica| replica.group == args.group)
+    {
+        return Err(Outcome::Refused(format!(
+            "a group \"{}\" runs already",
+            args.group
+        )));
+    }
+    let hosts = found
+        .iter()
+        .map(|host| HostRecord {
+            name: host.host.clone(),
+            daemon: host.daemon,
+        })
+        .collect();
+    let foundation = Foundation {
+        stack: args.stack.clone(),
+        initial: args.initial,
+        minimal: args.minimal,
+        hosts,
+    };
+    let request = DaemonRequest::Start {
+        token: 1,
+        assignment: Assignment {
+            group: args.group.clone(),
+            service: args.service.clone(),
+            version: args.version.clone(),
+            build: None,
+            role: Role::Found(foundation),
+        },
+    };
+    let Some(first) = found.first() else {
+        return Err(Outcome::Unreached("no daemon answered".to_owned()));
+    };
+    match ask(first.daemon, &request).await? {
+        DaemonReply::Started { process, .. } => {
+            screen.progress(&format!(
+                "process {process} on {} founds {}",
+                first.host, args.group
+            ));
+        }
+        DaemonReply::Failed { why, .. } => return Err(Outcome::Failed(why)),
+        other => return Err(Outcome::Failed(format!("the daemon answered {other:?}"))),
+    }
+    grow(at, &args, screen).await
+}
+
+/// Waits until all members serve, and says what it waits for.
+async fn grow(at: &At, args: &CreateArgs, screen: &Screen) -> Result<(), Outcome> {
+    let end = Instant::now() + Duration::from_secs(args.wait);
+    let mut said = String::new();
+    let mut client = None;
+    loop {
+        let mut now = "the first member has not appeared yet".to_owned();
+        if client.is_none() {
+            client = connect_among(&inventories(at).await?, &args.group)
+                .await
+                .ok();
+        }
+        if let Some(client) = &client
+            && let Ok(status) = client.status().await
+        {
+            if status.members.len() == args.initial as usize && status.waits.is_empty() {
+                screen.line(&format!(
+                    "group {} serves with {} members",
+                    args.group, args.initial
+                ));
+                screen.document(&json!(status));
+                return Ok(());
+            }
+            let waits = status.waits.first().cloned().unwrap_or_default();
+            now = format!(
+                "{} of {} members; {waits}",
+                status.members.len(),
+                args.initial
+            );
+        }
+        if now != said {
+            screen.progress(&now);
+            said = now;
+        }
+        if Instant::now() > end {
+            return Err(Outcome::Waiting(format!(
+                "not complete within {} s: {said}",
+                args.wait
+            )));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}

@@ -1,0 +1,183 @@
+//! `remex upgrade`: begins one, and says how it goes and why it waits.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use client::{Client, UpgradeError};
+use serde_json::json;
+use wire::Build;
+use wire::log::UpgradeRequest;
+use wire::member::Binary;
+use wire::status::{GroupStatus, UpgradeStatus};
+
+use crate::installation::{Inventory, connect, connect_among, inventories};
+use crate::outcome::Outcome;
+use crate::screen::Screen;
+use crate::{At, UpgradeArgs};
+
+/// How often a followed upgrade is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+pub(crate) async fn start(at: &At, args: UpgradeArgs, screen: &Screen) -> Result<(), Outcome> {
+    let found = inventories(at).await?;
+    let client = connect_among(&found, &args.group).await?;
+    let status = look(&client).await?;
+    let target = target(&found, &status.service, &args)?;
+    let token = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_nanos();
+    let request = UpgradeRequest {
+        target: target.clone(),
+        parallel: args.parallel,
+        attempts: args.attempts,
+        patience_ms: args.patience,
+        // Different for each wish of an operator; a repeated sending has the same.
+        token: u64::try_from(token & u128::from(u64::MAX)).unwrap_or(0),
+    };
+    let upgrade = client.upgrade(request).await.map_err(|error| match error {
+        UpgradeError::Refused(why) => Outcome::Refused(why),
+        UpgradeError::Call(error) => Outcome::Failed(error.to_string()),
+    })?;
+    screen.line(&format!(
+        "upgrade {upgrade} of {} to {target} begins",
+        args.group
+    ));
+    if args.watch {
+        return watch(&client, screen).await;
+    }
+    screen.document(&json!({ "upgrade": upgrade, "to": target }));
+    Ok(())
+}
+
+/// The binary that is meant: it must lie on every host, or the upgrade would stop half-way.
+fn target(found: &[Inventory], service: &str, args: &UpgradeArgs) -> Result<Binary, Outcome> {
+    let build = match &args.build {
+        Some(text) => Some(Build::parse(text).ok_or_else(|| {
+            Outcome::Usage(format!("\"{text}\" is no build: 64 hexadecimal digits are"))
+        })?),
+        None => None,
+    };
+    let builds: BTreeSet<Build> = found
+        .iter()
+        .flat_map(|host| &host.binaries)
+        .filter(|record| record.service == service && record.binary.version == args.version)
+        .map(|record| record.binary.build)
+        .filter(|known| build.is_none_or(|build| build == *known))
+        .collect();
+    let mut builds = builds.into_iter();
+    let (Some(build), None) = (builds.next(), builds.next()) else {
+        let count = found.len();
+        return Err(Outcome::Refused(format!(
+            "{service} {}: on {count} hosts there is none such build, or several; `remex versions` \
+             lists them, --build names one",
+            args.version
+        )));
+    };
+    let binary = Binary {
+        version: args.version.clone(),
+        build,
+    };
+    let without: Vec<&str> = found
+        .iter()
+        .filter(|host| {
+            !host
+                .binaries
+                .iter()
+                .any(|record| record.service == service && record.binary == binary)
+        })
+        .map(|host| host.host.as_str())
+        .collect();
+    if without.is_empty() {
+        Ok(binary)
+    } else {
+        Err(Outcome::Refused(format!(
+            "{service} {binary} does not lie on {}: put it into the versions directory there first",
+            without.join(", ")
+        )))
+    }
+}
+
+pub(crate) async fn status(
+    at: &At,
+    group: &str,
+    follow: bool,
+    screen: &Screen,
+) -> Result<(), Outcome> {
+    let client = connect(at, group).await?;
+    if follow {
+        return watch(&client, screen).await;
+    }
+    let status = look(&client).await?;
+    match &status.upgrade {
+        Some(upgrade) => {
+            screen.line(&line(upgrade, &status));
+            status
+                .waits
+                .iter()
+                .for_each(|wait| screen.line(&format!("  waits: {wait}")));
+        }
+        None => screen.line(&format!("{group} was never upgraded")),
+    }
+    screen.document(&json!({ "upgrade": status.upgrade, "waits": status.waits }));
+    Ok(())
+}
+
+async fn look(client: &Client) -> Result<GroupStatus, Outcome> {
+    client
+        .status()
+        .await
+        .map_err(|error| Outcome::Unreached(error.to_string()))
+}
+
+/// Follows the upgrade to its end.
+async fn watch(client: &Client, screen: &Screen) -> Result<(), Outcome> {
+    let mut said = String::new();
+    loop {
+        let status = look(client).await?;
+        let Some(upgrade) = &status.upgrade else {
+            return Err(Outcome::Failed("no upgrade runs".to_owned()));
+        };
+        let mut now = line(upgrade, &status);
+        if let Some(wait) = status.waits.first() {
+            now += &format!("; {wait}");
+        }
+        if now != said {
+            screen.progress(&now);
+            said = now;
+        }
+        match upgrade.state.as_str() {
+            "done" => {
+                screen.line(&line(upgrade, &status));
+                screen.document(&json!({ "upgrade": upgrade }));
+                return Ok(());
+            }
+            "failed" => {
+                let why = upgrade.reason.clone().unwrap_or_default();
+                return Err(Outcome::Failed(format!("the upgrade failed: {why}")));
+            }
+            _ => tokio::time::sleep(LOOK_EVERY).await,
+        }
+    }
+}
+
+fn line(upgrade: &UpgradeStatus, status: &GroupStatus) -> String {
+    let took = upgrade
+        .ended
+        .map(|ended| format!(" in {} ms", ended.0.saturating_sub(upgrade.started.0)))
+        .unwrap_or_default();
+    let reason = match (&upgrade.reason, upgrade.state.as_str()) {
+        (Some(reason), "failed") => format!(": {reason}"),
+        (Some(_) | None, _) => String::new(),
+    };
+    format!(
+        "upgrade {} from {} to {}: {}{took}, {} of {} seats, the group behaves as {}{reason}",
+        upgrade.upgrade,
+        upgrade.from.version,
+        upgrade.to.version,
+        upgrade.state,
+        upgrade.seats_done,
+        upgrade.seats,
+        status.effective,
+    )
+}

@@ -1,0 +1,273 @@
+//! Processes: started in a session of their own so that they outlive the daemon, watched by a
+//! descriptor that names the process and not only its number, and found again by a new daemon.
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
+use serde::{Deserialize, Serialize};
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{Mutex, mpsc};
+use wire::Build;
+use wire::daemon::Assignment;
+
+use super::catalogue::Catalogue;
+use super::{News, log_file};
+use crate::DaemonArgs;
+use crate::installation::write_whole;
+
+/// The record of a started process: what a new daemon needs to take it over.
+#[derive(Debug, Serialize, Deserialize)]
+struct Record {
+    schema: u32,
+    process: u32,
+    /// When it started, by the system's clock ticks: a number that is used again is another one.
+    started: u64,
+    /// Which boot of the system that was.
+    boot: String,
+    build: Build,
+    assignment: Assignment,
+}
+
+/// Output files that are kept of processes that have ended.
+const LOGS_KEPT: usize = 64;
+
+pub(super) struct Processes {
+    host: String,
+    ip: std::net::IpAddr,
+    state: PathBuf,
+    socket: PathBuf,
+    news: mpsc::UnboundedSender<News>,
+}
+
+impl Processes {
+    pub(super) fn new(
+        args: &DaemonArgs,
+        state: &Path,
+        socket: &Path,
+        news: mpsc::UnboundedSender<News>,
+    ) -> Processes {
+        Processes {
+            host: args.host.clone(),
+            ip: args.ip,
+            state: state.to_owned(),
+            socket: socket.to_owned(),
+            news,
+        }
+    }
+
+    /// Starts a binary and says what came of it.
+    pub(super) fn spawn(
+        &self,
+        start: u64,
+        assignment: Assignment,
+        catalogue: Arc<Mutex<Catalogue>>,
+    ) {
+        let (host, ip) = (self.host.clone(), self.ip);
+        let (state, socket) = (self.state.clone(), self.socket.clone());
+        let news = self.news.clone();
+        tokio::spawn(async move {
+            let started = async {
+                let (binary, build) = Catalogue::find(catalogue, &assignment).await?;
+                let process = start_process(&binary, &assignment, &host, ip, &state, &socket)?;
+                record(&state, process, build, &assignment);
+                Ok::<_, String>((process, build))
+            };
+            let said = match started.await {
+                Ok((process, build)) => News::Started(start, process, build),
+                Err(why) => News::NotStarted(start, why),
+            };
+            // The daemon may be ending; a new one finds the record.
+            let _ = news.send(said);
+        });
+    }
+
+    /// Says when a process ends, whether it is our child or not.
+    pub(super) fn watch(&self, process: u32) {
+        let news = self.news.clone();
+        tokio::spawn(async move {
+            let how = wait(process).await;
+            let _ = news.send(News::Ended(process, how));
+        });
+    }
+
+    /// The recorded processes that still run.
+    pub(super) fn found(&self) -> Vec<(u32, Assignment, Build)> {
+        let mut found = Vec::new();
+        let Ok(entries) = std::fs::read_dir(self.state.join("replicas")) else {
+            return found;
+        };
+        for entry in entries.flatten() {
+            let record = std::fs::read_to_string(entry.path())
+                .ok()
+                .and_then(|text| serde_json::from_str::<Record>(&text).ok());
+            match record {
+                Some(record)
+                    if record.boot == boot() && started(record.process) == Some(record.started) =>
+                {
+                    found.push((record.process, record.assignment, record.build));
+                }
+                Some(_) => {
+                    let _ = std::fs::remove_file(entry.path());
+                }
+                // A file of another release is left for that release.
+                None => {}
+            }
+        }
+        found
+    }
+
+    pub(super) fn forget(&self, process: u32) {
+        let _ = std::fs::remove_file(record_file(&self.state, process));
+        let Ok(entries) = std::fs::read_dir(self.state.join("logs")) else {
+            return;
+        };
+        let mut logs: Vec<_> = entries
+            .flatten()
+            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+            .collect();
+        logs.sort();
+        let surplus = logs.len().saturating_sub(LOGS_KEPT);
+        for (_, log) in logs.into_iter().take(surplus) {
+            let _ = std::fs::remove_file(log);
+        }
+    }
+
+    pub(super) fn has_output(&self, process: u32) -> bool {
+        log_file(&self.state, process).exists()
+    }
+
+    /// The last lines that a process printed.
+    pub(super) fn lines(&self, process: u32, count: usize) -> Vec<String> {
+        let bytes = std::fs::read(log_file(&self.state, process)).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        let lines: Vec<&str> = text.lines().collect();
+        let skip = lines.len().saturating_sub(count);
+        lines.into_iter().skip(skip).map(str::to_owned).collect()
+    }
+}
+
+fn start_process(
+    binary: &Path,
+    assignment: &Assignment,
+    host: &str,
+    ip: std::net::IpAddr,
+    state: &Path,
+    socket: &Path,
+) -> Result<u32, String> {
+    let fault = |what: &'static str| move |error: std::io::Error| format!("{what}: {error}");
+    let logs = state.join("logs");
+    std::fs::create_dir_all(&logs).map_err(fault("the directory of logs"))?;
+    let starting = logs.join(format!("starting-{}", std::process::id()));
+    let log = std::fs::File::create(&starting).map_err(fault("a log file"))?;
+    let text = serde_json::to_string(assignment).map_err(|error| error.to_string())?;
+    let mut command = std::process::Command::new(binary);
+    command
+        .args([
+            "--assignment",
+            &text,
+            "--host",
+            host,
+            "--ip",
+            &ip.to_string(),
+        ])
+        .arg("--daemon")
+        .arg(socket)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().map_err(fault("a log file"))?)
+        .stderr(log);
+    // A group of its own: what ends the daemon does not end the replica.
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let child = command
+        .spawn()
+        .map_err(|error| format!("{}: {error}", binary.display()))?;
+    let process = child.id();
+    std::fs::rename(starting, log_file(state, process)).map_err(fault("a log file"))?;
+    Ok(process)
+}
+
+fn record_file(state: &Path, process: u32) -> PathBuf {
+    state.join("replicas").join(format!("{process}.json"))
+}
+
+fn record(state: &Path, process: u32, build: Build, assignment: &Assignment) {
+    let record = Record {
+        schema: 1,
+        process,
+        started: started(process).unwrap_or(0),
+        boot: boot(),
+        build,
+        assignment: assignment.clone(),
+    };
+    let _ = std::fs::create_dir_all(state.join("replicas"));
+    if let Ok(text) = serde_json::to_string(&record) {
+        // Without its record a replica is met again at its registration.
+        let _ = write_whole(&record_file(state, process), &text);
+    }
+}
+
+fn boot() -> String {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    id.trim().to_owned()
+}
+
+/// When a process started, or nothing if it does not run (any more).
+fn started(process: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The second field is the name in brackets, which may hold anything.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    if state == "Z" {
+        return None;
+    }
+    fields.nth(18)?.parse().ok()
+}
+
+fn pid(process: u32) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(process).ok()?)
+}
+
+/// Waits for the end of a process, and says how it ended.
+async fn wait(process: u32) -> String {
+    let gone = "it is gone".to_owned();
+    let Some(pid) = pid(process) else { return gone };
+    let Ok(descriptor) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else {
+        return reap(pid).unwrap_or(gone);
+    };
+    let Ok(descriptor) = AsyncFd::register(descriptor) else {
+        return gone;
+    };
+    // Readable means ended; an error would mean that we can no longer know.
+    let _ = descriptor.readable().await;
+    reap(pid).unwrap_or(gone)
+}
+
+/// How our child ended; nothing if it was not our child.
+fn reap(pid: Pid) -> Option<String> {
+    let (_, status) = rustix::process::waitpid(Some(pid), WaitOptions::NOHANG).ok()??;
+    let status = ExitStatus::from_raw(status.as_raw());
+    Some(match (status.code(), status.signal()) {
+        (Some(code), _) => format!("it ended with exit code {code}"),
+        (None, Some(signal)) => format!("it was killed by signal {signal}"),
+        (None, None) => status.to_string(),
+    })
+}
+
+/// Asks a process to end.
+pub(super) fn terminate(process: u32) {
+    send(process, Signal::TERM);
+}
+
+/// Ends a process.
+pub(super) fn kill(process: u32) {
+    send(process, Signal::KILL);
+}
+
+fn send(process: u32, signal: Signal) {
+    if let Some(pid) = pid(process) {
+        // It may have ended a moment ago.
+        let _ = rustix::process::kill_process(pid, signal);
+    }
+}

@@ -1,0 +1,204 @@
+//! The installation: which daemons there are, and what they say.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use client::{Client, Options};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use wire::daemon::{BinaryRecord, DaemonReply, DaemonRequest, ReplicaRecord};
+use wire::frame::{PEER_FRAME_MAX, encode, split};
+
+use crate::At;
+use crate::outcome::Outcome;
+
+/// How long a daemon may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The file in which a development installation says where it is.
+pub(crate) const DEV_FILE: &str = "dev.json";
+/// The directory in which it is looked for.
+const DEV_DIRECTORY: &str = ".remex";
+
+/// What stands in [`DEV_FILE`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct DevFile {
+    /// 1.
+    pub(crate) schema: u32,
+    /// The process of `remex dev`.
+    pub(crate) process: u32,
+    /// The daemons.
+    pub(crate) hosts: Vec<DevHost>,
+}
+
+/// One daemon of a development installation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct DevHost {
+    /// The host's name.
+    pub(crate) name: String,
+    /// The daemon's port.
+    pub(crate) daemon: SocketAddr,
+    /// The daemon's process.
+    pub(crate) process: u32,
+}
+
+/// What one daemon says.
+#[derive(Clone, Debug)]
+pub(crate) struct Inventory {
+    pub(crate) host: String,
+    pub(crate) daemon: SocketAddr,
+    pub(crate) replicas: Vec<ReplicaRecord>,
+    pub(crate) binaries: Vec<BinaryRecord>,
+}
+
+/// The daemons that the operator means.
+pub(crate) fn daemons(at: &At) -> Result<Vec<SocketAddr>, Outcome> {
+    if !at.at.is_empty() {
+        return Ok(at.at.clone());
+    }
+    let here = std::env::current_dir().map_err(|error| Outcome::Failed(error.to_string()))?;
+    let found = here
+        .ancestors()
+        .map(|dir| dir.join(DEV_DIRECTORY).join(DEV_FILE))
+        .find(|f| f.exists());
+    let Some(file) = found else {
+        return Err(Outcome::Usage(format!(
+            "which installation? Give --at HOST:PORT of a daemon, or set REMEX_AT, or work below a \
+             directory with {DEV_DIRECTORY}/{DEV_FILE} (as `remex dev` writes it)"
+        )));
+    };
+    Ok(read_dev_file(&file)?
+        .hosts
+        .into_iter()
+        .map(|host| host.daemon)
+        .collect())
+}
+
+/// Reads a [`DevFile`].
+pub(crate) fn read_dev_file(file: &Path) -> Result<DevFile, Outcome> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Outcome::Failed(format!("{}: {error}", file.display())))?;
+    serde_json::from_str(&text)
+        .map_err(|error| Outcome::Failed(format!("{} is no dev file: {error}", file.display())))
+}
+
+/// Writes a file so that a reader sees all of it or nothing.
+pub(crate) fn write_whole(file: &Path, text: &str) -> Result<(), Outcome> {
+    let fault = |error: std::io::Error| Outcome::Failed(format!("{}: {error}", file.display()));
+    let beside: PathBuf = file.with_extension("new");
+    std::fs::write(&beside, text).map_err(fault)?;
+    std::fs::rename(&beside, file).map_err(fault)
+}
+
+/// Asks a daemon one thing.
+pub(crate) async fn ask(
+    daemon: SocketAddr,
+    request: &DaemonRequest,
+) -> Result<DaemonReply, Outcome> {
+    let asked = tokio::time::timeout(PATIENCE, exchange(daemon, request)).await;
+    match asked {
+        Ok(reply) => reply,
+        Err(_) => Err(Outcome::Unreached(format!(
+            "the daemon at {daemon} did not answer within {} s",
+            PATIENCE.as_secs()
+        ))),
+    }
+}
+
+async fn exchange(daemon: SocketAddr, request: &DaemonRequest) -> Result<DaemonReply, Outcome> {
+    let fault = |error: std::io::Error| {
+        Outcome::Unreached(format!("the daemon at {daemon} cannot be reached: {error}"))
+    };
+    let mut stream = TcpStream::connect(daemon).await.map_err(fault)?;
+    let mut bytes = Vec::new();
+    encode(request, &mut bytes);
+    stream.write_all(&bytes).await.map_err(fault)?;
+    let mut buffer = Vec::new();
+    loop {
+        let malformed = |error| Outcome::Failed(format!("the daemon at {daemon} sent {error}"));
+        if let Some(frame) = split(&buffer, PEER_FRAME_MAX).map_err(malformed)? {
+            return frame.decode().map_err(malformed);
+        }
+        if stream.read_buf(&mut buffer).await.map_err(fault)? == 0 {
+            return Err(Outcome::Unreached(format!(
+                "the daemon at {daemon} closed the connection"
+            )));
+        }
+    }
+}
+
+/// What a daemon has.
+pub(crate) async fn inventory(daemon: SocketAddr) -> Result<Inventory, Outcome> {
+    match ask(daemon, &DaemonRequest::Inventory { token: 1 }).await? {
+        DaemonReply::Inventory {
+            host,
+            replicas,
+            binaries,
+            ..
+        } => Ok(Inventory {
+            host,
+            daemon,
+            replicas,
+            binaries,
+        }),
+        other => Err(Outcome::Failed(format!(
+            "the daemon at {daemon} answered {other:?}"
+        ))),
+    }
+}
+
+/// What all daemons have that answer; an error only if none does.
+pub(crate) async fn inventories(at: &At) -> Result<Vec<Inventory>, Outcome> {
+    let mut found = Vec::new();
+    let mut last = None;
+    for daemon in daemons(at)? {
+        match inventory(daemon).await {
+            Ok(inventory) => found.push(inventory),
+            Err(error) => last = Some(error),
+        }
+    }
+    match last {
+        Some(error) if found.is_empty() => Err(error),
+        Some(_) | None => Ok(found),
+    }
+}
+
+/// A client of a group of this installation.
+pub(crate) async fn connect(at: &At, group: &str) -> Result<Client, Outcome> {
+    let inventories = inventories(at).await?;
+    connect_among(&inventories, group).await
+}
+
+/// A client of a group whose replicas are among these.
+pub(crate) async fn connect_among(
+    inventories: &[Inventory],
+    group: &str,
+) -> Result<Client, Outcome> {
+    let replicas = inventories.iter().flat_map(|inventory| &inventory.replicas);
+    let contacts: Vec<SocketAddr> = replicas
+        .clone()
+        .filter(|replica| replica.group == group && replica.member.is_some())
+        .filter_map(|replica| replica.address)
+        .collect();
+    if contacts.is_empty() {
+        let mut groups: Vec<&str> = replicas.map(|replica| replica.group.as_str()).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        return Err(Outcome::Unreached(format!(
+            "no replica of a group \"{group}\" runs here; there are: {}",
+            if groups.is_empty() {
+                "none".to_owned()
+            } else {
+                groups.join(", ")
+            }
+        )));
+    }
+    let options = Options {
+        connect_within: Duration::from_secs(5),
+        ..Options::default()
+    };
+    Client::connect_with(group, &contacts, options)
+        .await
+        .map_err(|error| Outcome::Unreached(error.to_string()))
+}

@@ -1,0 +1,45 @@
+//! How a command ends when it does not end well: each kind has its exit code.
+
+/// What came of a command.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Outcome {
+    /// It was tried and failed.
+    #[error("{0}")]
+    Failed(String),
+    /// What was asked for makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// Nobody answered.
+    #[error("{0}")]
+    Unreached(String),
+    /// The group or the daemon refused.
+    #[error("{0}")]
+    Refused(String),
+    /// It goes on, but not within the time.
+    #[error("{0}")]
+    Waiting(String),
+}
+
+impl Outcome {
+    /// The exit code.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Outcome::Failed(_) => 1,
+            Outcome::Usage(_) => 2,
+            Outcome::Unreached(_) => 3,
+            Outcome::Refused(_) => 4,
+            Outcome::Waiting(_) => 5,
+        }
+    }
+
+    /// The word for it.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Outcome::Failed(_) => "failed",
+            Outcome::Usage(_) => "usage",
+            Outcome::Unreached(_) => "unreached",
+            Outcome::Refused(_) => "refused",
+            Outcome::Waiting(_) => "waiting",
+        }
+    }
+}
