@@ -101,5 +101,5 @@ pub use remex_macros::service;
 pub use replica::{
     Call, Context, Description, JsonError, Method, OwnedCall, Refusal, Service, StateError,
 };
-pub use serve::serve;
+pub use serve::{Server, serve};
 pub use wire::{MethodId, OrderedTime, Position, Version};

@@ -1,11 +1,12 @@
 //! `serve`: the whole `main` of a service's binary.
 
 use std::io::{self, Write as _};
+use std::marker::PhantomData;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use replica::Service;
+use replica::{Layer, Program, Service};
 use wire::daemon::Assignment;
 
 /// The exit code of a wrong command line, as in other tools.
@@ -63,26 +64,70 @@ enum UsageError {
 /// ```
 ///
 /// Daemons start the binary as a replica. People may ask it for `--describe`, `--version` and
-/// `--help`.
+/// `--help`. It is short for [`Server::new`] and [`Server::serve`].
 pub fn serve<S: Service>() -> ExitCode {
-    let arguments = std::env::args_os().skip(1);
-    let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
-    match parse(arguments) {
-        Ok(Command::Describe) => describe::<S>(),
-        Ok(Command::Version) => print(&format!("{} {}\n", S::NAME, S::VERSION)),
-        Ok(Command::Help) => print(&help::<S>()),
-        Ok(Command::Run(launch)) => run::<S>(&launch),
-        Err(error) => complain(&format!("{}: {error}\n\n{}", S::NAME, help::<S>())),
+    Server::<S>::new().serve()
+}
+
+/// A service's binary with layers of its own, which the group's stack may name.
+///
+/// ```text
+/// fn main() -> ExitCode {
+///     remex::Server::<Ledger>::new().layer(Box::new(Audit::default())).serve()
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Server<S> {
+    layers: Vec<Box<dyn Layer>>,
+    service: PhantomData<fn() -> S>,
+}
+
+impl<S: Service> Default for Server<S> {
+    fn default() -> Server<S> {
+        Server::new()
     }
 }
 
-/// Runs the replica until it leaves its group.
-fn run<S: Service>(launch: &Launch) -> ExitCode {
-    complain(&format!(
-        "{}: this build has no replica in it, so it cannot join the group \"{}\"\n",
-        S::NAME,
-        launch.assignment.group,
-    ))
+impl<S: Service> Server<S> {
+    /// A server with the built-in layers.
+    pub fn new() -> Server<S> {
+        Server {
+            layers: Vec::new(),
+            service: PhantomData,
+        }
+    }
+
+    /// Offers a layer; it is used where the group's stack names it.
+    #[must_use]
+    pub fn layer(mut self, layer: Box<dyn Layer>) -> Server<S> {
+        self.layers.push(layer);
+        self
+    }
+
+    /// Does what the command line says.
+    pub fn serve(self) -> ExitCode {
+        let arguments = std::env::args_os().skip(1);
+        let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
+        match parse(arguments) {
+            Ok(Command::Describe) => describe::<S>(),
+            Ok(Command::Version) => print(&format!("{} {}\n", S::NAME, S::VERSION)),
+            Ok(Command::Help) => print(&help::<S>()),
+            Ok(Command::Run(launch)) => self.run(*launch),
+            Err(error) => complain(&format!("{}: {error}\n\n{}", S::NAME, help::<S>())),
+        }
+    }
+
+    /// Runs the replica until it leaves its group.
+    fn run(self, launch: Launch) -> ExitCode {
+        let launch = host::Launch {
+            assignment: launch.assignment,
+            daemon: Some(launch.daemon),
+            host: launch.host,
+            ip: launch.ip,
+            layers: self.layers,
+        };
+        host::run(Program::of::<S>(), launch)
+    }
 }
 
 fn describe<S: Service>() -> ExitCode {

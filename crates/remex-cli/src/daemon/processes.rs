@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 
+use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 use serde::{Deserialize, Serialize};
-use tokio::io::unix::AsyncFd;
 use tokio::sync::{Mutex, mpsc};
 use wire::Build;
 use wire::daemon::Assignment;
@@ -231,17 +231,19 @@ fn pid(process: u32) -> Option<Pid> {
 
 /// Waits for the end of a process, and says how it ended.
 async fn wait(process: u32) -> String {
-    let gone = "it is gone".to_owned();
-    let Some(pid) = pid(process) else { return gone };
-    let Ok(descriptor) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else {
-        return reap(pid).unwrap_or(gone);
+    let gone = || "it is gone".to_owned();
+    let Some(pid) = pid(process) else {
+        return gone();
     };
-    let Ok(descriptor) = AsyncFd::register(descriptor) else {
-        return gone;
-    };
-    // Readable means ended; an error would mean that we can no longer know.
-    let _ = descriptor.readable().await;
-    reap(pid).unwrap_or(gone)
+    let waited = tokio::task::spawn_blocking(move || {
+        if let Ok(descriptor) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+            let mut ready = [PollFd::new(&descriptor, PollFlags::IN)];
+            // Readable means ended. An interruption is no end.
+            while rustix::event::poll(&mut ready, None) == Err(rustix::io::Errno::INTR) {}
+        }
+        reap(pid)
+    });
+    waited.await.ok().flatten().unwrap_or_else(gone)
 }
 
 /// How our child ended; nothing if it was not our child.
