@@ -445,11 +445,13 @@ impl Order {
             }
         }
         for asked in self.node.store().take_asked() {
-            // A joiner that was never heard has not begun yet, and begins further on.
+            // Who was never heard has not begun yet, and begins further on; who was heard since the
+            // engine asked may have what it needs.
+            let before = self.node.store().before();
             if let Some(joiner) = MemberId::new(asked)
                 && self
                     .matched(joiner)
-                    .is_some_and(|matched| matched > Position(0))
+                    .is_some_and(|matched| matched > Position(0) && matched < before)
             {
                 out.push(Output::NeedsState { joiner });
             }

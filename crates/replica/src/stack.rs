@@ -142,7 +142,8 @@ mod tests {
             ),
             ("PGMS:EGMI:PGMS", "PGMS stands twice"),
             ("EGMI:PGMS", "EGMI needs PGMS before it"),
-            ("PGMS:Upgrade", "Upgrade needs EGMI before it"),
+            ("PGMS:Recovery:Upgrade", "Upgrade needs EGMI before it"),
+            ("PGMS:EGMI:Upgrade", "Upgrade needs Recovery before it"),
         ];
         for (text, fault) in faults {
             let error = parse(text).expect_err(text);

@@ -19,6 +19,9 @@ use crate::ordered::{intruders, promotion, transfers};
 /// How often running attempts are looked at while nothing else happens.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
+/// How soon a change that may have been refused is tried again.
+const CHANGE_AGAIN: Duration = Duration::from_millis(5);
+
 /// The membership layer.
 #[derive(Debug, Default)]
 pub(crate) struct Membership {
@@ -151,10 +154,19 @@ impl Membership {
     }
 
     /// One change at a time: out with those that belong nowhere, in with those that are ready.
-    fn change(&self, cx: &LayerContext<'_>, out: &mut Vec<Effect>) {
+    fn change(&mut self, cx: &LayerContext<'_>, out: &mut Vec<Effect>) {
         if cx.group.changing() {
             return;
         }
+        let before = out.len();
+        self.wanted_change(cx, out);
+        if out.len() > before {
+            // A refused change is wanted again soon; one that is under way tells by its end.
+            self.look_at = Some(cx.now.time.after(CHANGE_AGAIN));
+        }
+    }
+
+    fn wanted_change(&self, cx: &LayerContext<'_>, out: &mut Vec<Effect>) {
         let membership = cx.group.membership();
         if let Some((member, reason)) = intruders(cx.ordered, membership).into_iter().next() {
             out.push(Effect::Change(Change::Remove { member, reason }));

@@ -4,17 +4,24 @@
 //! layer that begins anew in the middle of an upgrade does the same as one that saw its beginning.
 //! Each view is evaluated: whose turn is it, is everything ready for the new behaviour?
 
+use std::time::Duration;
+
 use wire::Time;
 
 use crate::layer::{Effect, Event, Layer, LayerContext};
 use crate::layers::attempt::{Attempts, Posts};
 use crate::ordered::{Happened, NotYet, Purpose, activation, turn};
 
+/// A hand-over is refused until its receiver has confirmed that it is a member: a round trip or two.
+const HAND_OVER_AGAIN: Duration = Duration::from_millis(2);
+
 /// The upgrade layer.
 #[derive(Debug, Default)]
 pub(crate) struct Upgrade {
     attempts: Attempts,
     posts: Posts,
+    /// When a hand-over that may have been refused is tried again.
+    again_at: Option<Time>,
 }
 
 impl Layer for Upgrade {
@@ -23,7 +30,7 @@ impl Layer for Upgrade {
     }
 
     fn requires(&self) -> &'static [&'static str] {
-        &["PGMS", "EGMI"]
+        &["PGMS", "EGMI", "Recovery"]
     }
 
     fn handle(&mut self, cx: &LayerContext<'_>, event: &Event<'_>, out: &mut Vec<Effect>) {
@@ -43,15 +50,20 @@ impl Layer for Upgrade {
     }
 
     fn deadline(&self) -> Option<Time> {
-        [self.attempts.deadline(), self.posts.deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.attempts.deadline(),
+            self.posts.deadline(),
+            self.again_at,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 }
 
 impl Upgrade {
     fn evaluate(&mut self, cx: &LayerContext<'_>, out: &mut Vec<Effect>) {
+        self.again_at = None;
         self.attempts.look(cx.now.time);
         self.posts.forget_old(cx.now.time);
         let membership = cx.group.membership();
@@ -64,6 +76,7 @@ impl Upgrade {
                 if leader == cx.me() && cx.group.leads_of_record() =>
             {
                 out.push(Effect::HandOver { to });
+                self.again_at = Some(cx.now.time.after(HAND_OVER_AGAIN));
             }
             Ok(_) | Err(_) => self.attempts.rest(),
         }
