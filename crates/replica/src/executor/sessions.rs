@@ -155,7 +155,7 @@ fn hear(
     time: OrderedTime,
     id: SessionId,
 ) {
-    if session.heard.0 + HEARD_STEP_MS < time.0 {
+    if time.0.saturating_sub(session.heard.0) > HEARD_STEP_MS {
         silent.remove(&(session.heard, id));
         silent.insert((time, id));
         session.heard = time;
