@@ -8,12 +8,20 @@ use super::super::session::WINDOW;
 use super::tally::{COUNT, FILL, NOTE, Named, PANIC};
 use super::*;
 
-/// The first eight bytes of a reply.
-fn first(outcome: &Outcome) -> u64 {
+/// The numbers in a reply.
+fn numbers(outcome: &Outcome) -> Vec<u64> {
     let Outcome::Done(reply) = outcome else {
         panic!("a reply, not {outcome:?}");
     };
-    u64::from_le_bytes(*reply.first_chunk().unwrap())
+    let numbers = reply.chunks_exact(8);
+    numbers
+        .map(|bytes| u64::from_le_bytes(bytes.try_into().unwrap()))
+        .collect()
+}
+
+/// The first number in a reply: how many were noted.
+fn first(outcome: &Outcome) -> u64 {
+    numbers(outcome)[0]
 }
 
 fn count(member: &mut Member) -> u64 {
@@ -38,13 +46,20 @@ fn a_repeated_number_gets_the_same_reply_from_the_same_position() {
 }
 
 #[test]
-fn requests_of_one_position_are_told_apart() {
+fn the_context_says_where_a_request_stands() {
     let mut member = Member::founds(&v1());
     let session = member.open();
-    let results = member.calls(&[call(session, 1, NOTE, 5), call(session, 2, NOTE, 5)]);
+    let calls = [1, 2].map(|number| call(session, number, NOTE, 5));
+    let contexts: Vec<Vec<u64>> = member
+        .calls(&calls)
+        .iter()
+        .map(|result| numbers(&result.outcome)[1..].to_vec())
+        .collect();
+    assert_eq!(contexts[0][..3], [1_000_000, 3, 0], "time, position, index");
+    assert_eq!(contexts[1][..3], [1_000_000, 3, 1]);
     assert_ne!(
-        results[0].outcome, results[1].outcome,
-        "index and random number differ"
+        contexts[0][3], contexts[1][3],
+        "each has its own random number"
     );
 }
 
