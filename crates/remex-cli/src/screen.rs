@@ -15,10 +15,6 @@ impl Screen {
         Screen { json }
     }
 
-    pub(crate) fn is_json(&self) -> bool {
-        self.json
-    }
-
     /// A line for people.
     pub(crate) fn line(&self, text: &str) {
         if !self.json {

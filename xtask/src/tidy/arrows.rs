@@ -6,7 +6,7 @@ use crate::tree::{Tree, cargo};
 use crate::verdict::Verdict;
 
 /// Which of our packages each of our packages may depend on. Tests may know more, see [`faults`].
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     ("wire", &[]),
     ("order", &["wire"]),
     ("group", &["wire", "order"]),
@@ -41,6 +41,8 @@ const ARROWS: [(&str, &[&str]); 19] = [
     // Observes from outside, with frames alone.
     ("installation", &["wire"]),
     ("bench", &["remex", "wire", "client", "kv", "installation"]),
+    // Real processes, from outside; the failing versions are services like any other.
+    ("end-to-end", &["remex", "wire", "ledger-v1", "installation"]),
     // It starts the load as a process, and needs no client itself.
     ("xtask", &["wire", "installation"]),
 ];
@@ -57,7 +59,7 @@ const KEPT: [(&str, &[&str], &str); 6] = [
     ("mio", &["host"], "only the host has sockets"),
     (
         "rustix",
-        &["host", "remex", "remex-cli", "installation"],
+        &["host", "remex", "remex-cli", "installation", "end-to-end"],
         "machines know no operating system",
     ),
     (

@@ -1,0 +1,202 @@
+//! Faults of real processes: kills, silence, daemons that die, versions that do not work.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests of real processes have real threads and clocks"
+)]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{PATIENCE, World, follower, leader, settled};
+use installation::{Daemon, process};
+use rustix::process::{Pid, Signal};
+use wire::Version;
+
+fn signal(process: u32, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(process).unwrap()).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
+}
+
+fn await_end(process: u32) {
+    let until = Instant::now() + PATIENCE;
+    while process::runs(process) {
+        assert!(Instant::now() < until, "process {process} does not end");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_killed_leader_is_replaced_and_no_request_fails() {
+    let mut world = World::with(&["ledger-v1"]);
+    let victim = leader(&world.status());
+    world.kill(&victim);
+    world.until("three members without the dead one", |status| {
+        settled(status)
+            && status
+                .members
+                .iter()
+                .all(|member| member.member != victim.member)
+    });
+    world.judge();
+}
+
+#[test]
+fn a_killed_follower_is_replaced_and_no_request_fails() {
+    let mut world = World::with(&["ledger-v1"]);
+    let victim = follower(&world.status());
+    world.kill(&victim);
+    world.until("three members without the dead one", |status| {
+        settled(status)
+            && status
+                .members
+                .iter()
+                .all(|member| member.member != victim.member)
+    });
+    world.judge();
+}
+
+/// Silence is no death: the member is replaced, and ends when it hears of it.
+#[test]
+fn a_member_that_is_stopped_for_ten_seconds_is_replaced_and_ends() {
+    let mut world = World::with(&["ledger-v1"]);
+    let victim = leader(&world.status());
+    let stopped = world.process(&victim);
+    signal(stopped, Signal::STOP);
+    let since = Instant::now();
+    world.until("three members without the silent one", |status| {
+        settled(status)
+            && status
+                .members
+                .iter()
+                .all(|member| member.member != victim.member)
+    });
+    std::thread::sleep(Duration::from_secs(10).saturating_sub(since.elapsed()));
+    signal(stopped, Signal::CONT);
+    await_end(stopped);
+    world.judge();
+}
+
+/// The daemon's process on a host.
+fn daemon_process(world: &World, host: usize) -> u32 {
+    let state = world.installation.directory().join("state");
+    let name = &world.installation.hosts()[host].name;
+    let text = std::fs::read_to_string(state.join(name).join("daemon.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&text).unwrap();
+    u32::try_from(record["process"].as_u64().unwrap()).unwrap()
+}
+
+#[test]
+fn replicas_outlive_their_daemon_and_the_next_one_adopts_them() {
+    let mut world = World::with(&["ledger-v1"]);
+    let status = world.status();
+    let host = &world.installation.hosts()[2];
+    let member = status
+        .members
+        .iter()
+        .find(|member| member.host == host.name)
+        .unwrap()
+        .clone();
+    let replica = world.process(&member);
+    let daemon = daemon_process(&world, 2);
+    process::kill(daemon).unwrap();
+    await_end(daemon);
+    assert!(process::runs(replica));
+    let directory = world.installation.directory().to_owned();
+    let mut again = std::process::Command::new(directory.join("remex"))
+        .args(["daemon", "--host", &host.name])
+        .args(["--port", &host.daemon.port().to_string()])
+        .arg("--versions")
+        .arg(directory.join("versions"))
+        .arg("--state")
+        .arg(directory.join("state").join(&host.name))
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let inventory = Daemon::at(host.daemon).inventory();
+        if let Ok(inventory) = inventory
+            && inventory
+                .replicas
+                .iter()
+                .any(|r| r.process == replica && r.member.is_some())
+        {
+            break;
+        }
+        assert!(
+            Instant::now() < until,
+            "the new daemon does not adopt process {replica}"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // What it adopted it watches: a death is reported and repaired.
+    process::kill(replica).unwrap();
+    world.until("three members without the dead one", |status| {
+        settled(status)
+            && status
+                .members
+                .iter()
+                .all(|other| other.member != member.member)
+    });
+    world.judge();
+    // The world has ended all of its processes.
+    again.wait().unwrap();
+}
+
+#[test]
+fn a_host_that_is_lost_with_its_daemon_is_replaced_on_another() {
+    let mut world = World::with(&["ledger-v1"]);
+    let status = world.status();
+    let host = world.installation.hosts()[1].name.clone();
+    let member = status
+        .members
+        .iter()
+        .find(|member| member.host == host)
+        .unwrap()
+        .clone();
+    let replica = world.process(&member);
+    process::kill(daemon_process(&world, 1)).unwrap();
+    process::kill(replica).unwrap();
+    world.until("three members, none on the lost host", |status| {
+        settled(status) && status.members.iter().all(|member| member.host != host)
+    });
+    world.judge();
+}
+
+/// The group is whole and serves as before, and the reason is told.
+fn gives_up(binary: &str, patience_ms: u64, why: &str) {
+    let mut world = World::with(&["ledger-v1", binary]);
+    world.upgrade("1.9.0", 2, patience_ms);
+    let status = world.upgraded();
+    let upgrade = status.upgrade.as_ref().unwrap();
+    assert_eq!(upgrade.state, "failed");
+    let reason = upgrade.reason.clone().unwrap();
+    assert!(reason.contains(why), "{reason}");
+    assert_eq!(status.effective, Version::new(1, 0, 0));
+    assert!(
+        status
+            .members
+            .iter()
+            .all(|m| m.binary.version == Version::new(1, 0, 0))
+    );
+    world.judge();
+}
+
+#[test]
+fn a_version_that_ends_at_its_start_is_given_up() {
+    gives_up("ledger-exits", 10_000, "licence has expired");
+}
+
+#[test]
+fn a_version_whose_mapping_panics_is_given_up() {
+    gives_up("ledger-panics", 10_000, "did not expect");
+}
+
+#[test]
+fn a_version_that_never_joins_is_given_up() {
+    gives_up("ledger-silent", 1_000, "did not appear");
+}
