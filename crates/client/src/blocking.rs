@@ -1,103 +1,109 @@
-//! Handles for threads: the same client on a runtime of its own.
+//! The same client for threads: each call waits on its caller's thread.
+//!
+//! The driver runs on a thread of its own, which ends with the last handle. Not to be used inside
+//! of an async runtime: waiting there would stop its other tasks, and panics.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the client's world: the blocking client's driver has a thread of its own"
+)]
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
 use wire::log::UpgradeRequest;
+use wire::peer::Contact;
 use wire::status::GroupStatus;
 use wire::{Position, SessionId};
 
 use crate::error::{CallError, ConnectError, UpgradeError};
-use crate::handle::JsonReply;
-use crate::options::{Counters, Options, Reply, Request};
+use crate::handle;
+use crate::options::{Counters, JsonReply, Options, Reply, Request};
 
-/// A group, as a client speaks to it; the calls block the thread.
+/// A client of one group, for threads. Cheap to clone; all clones share its connections.
 #[derive(Clone, Debug)]
 pub struct Client {
-    runtime: Arc<Runtime>,
     client: crate::Client,
 }
 
-/// A session whose calls block the thread.
+/// One user's session, for threads. Threads that share one pipeline their requests.
 #[derive(Clone, Debug)]
 pub struct Session {
-    runtime: Arc<Runtime>,
     session: crate::Session,
 }
 
 impl Client {
-    /// Connects to the group over any of its members.
+    /// Connects to the group through any of `contacts`, with the usual [`Options`].
     ///
     /// # Errors
-    /// Nobody answered as a member.
+    /// No contacts, none that answers as a member of the group in time, or no thread to be had.
     pub fn connect(group: &str, contacts: &[SocketAddr]) -> Result<Client, ConnectError> {
         Client::connect_with(group, contacts, Options::default())
     }
 
-    /// Connects with other than the usual options.
+    /// Connects to the group through any of `contacts`.
     ///
     /// # Errors
-    /// Nobody answered as a member.
-    ///
-    /// # Panics
-    /// If the operating system gives no thread.
+    /// No contacts, none that answers as a member of the group in time, or no thread to be had.
     pub fn connect_with(
         group: &str,
         contacts: &[SocketAddr],
         options: Options,
     ) -> Result<Client, ConnectError> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
+        let (client, driver) = crate::Client::new(group, contacts, options)?;
+        let thread = |error: std::io::Error| ConnectError::Thread {
+            why: error.to_string(),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
             .build()
-            .expect("a thread can be made");
-        let client = runtime.block_on(crate::Client::connect_with(group, contacts, options))?;
-        Ok(Client {
-            runtime: Arc::new(runtime),
-            client,
-        })
+            .map_err(thread)?;
+        std::thread::Builder::new()
+            .name("remex-client".to_owned())
+            .spawn(move || runtime.block_on(driver))
+            .map_err(thread)?;
+        let asked = client.ready(options);
+        handle::readied(asked.blocking_recv(), group, options)?;
+        Ok(Client { client })
     }
 
     /// Opens a session.
     ///
     /// # Errors
-    /// No answer in time.
+    /// No answer in time; opening another one is harmless.
     pub fn session(&self) -> Result<Session, CallError> {
-        let session = self.runtime.block_on(self.client.session())?;
-        Ok(Session {
-            runtime: Arc::clone(&self.runtime),
-            session,
-        })
+        let answer = self.client.ask_session().blocking_recv();
+        let session = self.client.opened(answer)?;
+        Ok(Session { session })
     }
 
-    /// What the group is doing.
+    /// What the group is doing, as one of its members sees it.
     ///
     /// # Errors
-    /// No answer in time, or a document of another release.
+    /// No answer in time, or a document that does not decode.
     pub fn status(&self) -> Result<GroupStatus, CallError> {
-        self.runtime.block_on(self.client.status())
+        handle::parsed(&self.status_document()?)
     }
 
-    /// The same as JSON text.
+    /// What the group is doing, as the member's own JSON document.
     ///
     /// # Errors
     /// No answer in time.
     pub fn status_document(&self) -> Result<String, CallError> {
-        self.runtime.block_on(self.client.status_document())
+        handle::document(self.client.ask_status().blocking_recv())
     }
 
-    /// Asks the group to replace its code.
+    /// Asks the group to replace its code. The answer is the upgrade's name.
     ///
     /// # Errors
-    /// Refused with the reason, or no answer in time.
+    /// The group refuses it, or does not answer in time.
     pub fn upgrade(&self, request: UpgradeRequest) -> Result<Position, UpgradeError> {
-        self.runtime.block_on(self.client.upgrade(request))
+        handle::accepted(self.client.ask_upgrade(request).blocking_recv())
     }
 
-    /// The members that are known now.
-    pub fn members(&self) -> Vec<SocketAddr> {
+    /// The group's members by seniority, as last heard.
+    pub fn members(&self) -> Vec<Contact> {
         self.client.members()
     }
 
@@ -108,30 +114,31 @@ impl Client {
 }
 
 impl Session {
-    /// The session's id in the group.
+    /// The session's name in the group.
     pub fn id(&self) -> SessionId {
         self.session.id()
     }
 
-    /// Executes one request.
+    /// Asks for one execution of a method, and waits for its reply.
     ///
     /// # Errors
-    /// Definite if it was certainly not executed; see [`CallError::is_definite`].
+    /// [`CallError::is_definite`] says whether the request was certainly not executed.
     pub fn call(&self, request: Request) -> Result<Reply, CallError> {
-        self.runtime.block_on(self.session.call(request))
+        handle::replied(self.session.ask(request).blocking_recv())
     }
 
-    /// Executes one request by the method's name, with arguments as JSON.
+    /// Asks for one execution of a method by its name, with JSON arguments, and waits for its
+    /// reply.
     ///
     /// # Errors
-    /// As for [`Session::call`].
+    /// [`CallError::is_definite`] says whether the request was certainly not executed.
     pub fn call_json(
         &self,
         method: &str,
         arguments: &str,
         deadline: Option<Duration>,
     ) -> Result<JsonReply, CallError> {
-        self.runtime
-            .block_on(self.session.call_json(method, arguments, deadline))
+        let asked = self.session.ask_json(method, arguments, deadline);
+        handle::json(asked.blocking_recv())
     }
 }

@@ -1,278 +1,306 @@
-//! The driver: one task per client moves bytes between the machine and its sockets.
+//! The driver: one task per client that gives the machine its sockets, its clock and its timer.
+//!
+//! A turn takes in everything that users asked and members said since the last one, ticks the
+//! machine once, and writes once per connection. Users' tasks never touch a socket: they leave
+//! their request in the inbox and wait for their own slot.
 
-use std::collections::BTreeMap;
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the client's world: its clock, its sockets and its timer are here, the machine has none"
+)]
+
+pub(crate) mod inbox;
+mod socket;
+
+use std::future::Future;
+use std::hash::{BuildHasher, Hasher};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Instant;
 
-use bytes::Bytes;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
-use wire::client::{ClientReply, ClientRequest};
-use wire::frame::{PEER_FRAME_MAX, encode, split};
-use wire::hello::{Hello, Opener, Welcome};
-use wire::log::UpgradeRequest;
-use wire::{SessionId, Time};
+use tokio::time::Sleep;
+use wire::Time;
+use wire::hello::{Hello, Opener};
 
-use crate::error::CallError;
-use crate::machine::{Answer, Machine, Output};
-use crate::options::{Counters, Request};
+use crate::machine::{Answer, Input, LinkId, Machine, Output};
+use crate::options::Options;
+use inbox::{Command, Inbox, Slot};
+use socket::{Heard, Socket};
 
-/// Commands that are taken from the handles in one turn: one frame serves them all.
-const COMMANDS_PER_TURN: usize = 4096;
-/// How much is read at once.
-const READ_BYTES: usize = 256 << 10;
+/// Turns in a row before other tasks of the same thread have their turn.
+const TURNS_MAX: usize = 16;
+/// Bytes read at once from one connection.
+const READ_BYTES: usize = 64 << 10;
 
-/// What a handle asks of the driver.
-#[derive(Debug)]
-pub(crate) enum Command {
-    Open(Option<Duration>),
-    Call(SessionId, Request),
-    Json(SessionId, String, String, Option<Duration>),
-    Status,
-    Upgrade(UpgradeRequest),
-}
-
-/// A command and where its answer goes.
-pub(crate) type Asked = (Command, oneshot::Sender<Result<Answer, CallError>>);
-
-/// What handles may look at while the driver works.
-#[derive(Debug, Default)]
-pub(crate) struct Shared {
-    pub(crate) counters: Counters,
-    pub(crate) members: Vec<SocketAddr>,
-    pub(crate) connected: bool,
-    pub(crate) last_fault: String,
-}
-
-/// What a link's own task tells the driver.
-enum News {
-    Opened,
-    Frames(Vec<ClientReply>),
-    Closed(String),
-}
-
+/// Drives one client's machine until its last handle is gone.
 pub(crate) struct Driver {
-    pub(crate) machine: Machine,
-    pub(crate) group: String,
-    pub(crate) commands: mpsc::Receiver<Asked>,
-    pub(crate) shared: Arc<Mutex<Shared>>,
-    pub(crate) connected: tokio::sync::watch::Sender<bool>,
+    machine: Machine,
+    inbox: Arc<Inbox>,
+    /// The greeting, encoded.
+    hello: Vec<u8>,
+    sockets: Vec<(LinkId, Socket)>,
+    slots: Slots,
+    start: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// When the timer rings; it is only set anew if it would ring too late.
+    rings: Option<Time>,
+    /// What the turn works with, kept for its memory.
+    commands: Vec<Command>,
+    out: Vec<Output>,
+    bytes: Box<[u8]>,
 }
 
 impl Driver {
-    pub(crate) async fn run(mut self) {
-        let start = Instant::now();
-        let clock = || Time(u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX));
-        let (news, mut heard) = mpsc::channel::<(u64, News)>(1024);
-        let mut writers: BTreeMap<u64, mpsc::UnboundedSender<Vec<u8>>> = BTreeMap::new();
-        let mut tickets: BTreeMap<u64, oneshot::Sender<Result<Answer, CallError>>> =
-            BTreeMap::new();
-        let mut next = 1_u64;
-        let mut asked = Vec::new();
-        let mut told = Vec::new();
-        loop {
-            let mut out = Vec::new();
-            self.machine.turn(clock(), &mut out);
-            self.carry_out(out, &mut writers, &mut tickets, &news);
-            self.share();
-            let sleep = self.machine.deadline().map(|at| at.since(clock()));
-            tokio::select! {
-                biased;
-                count = heard.recv_many(&mut told, 1024) => {
-                    if count == 0 {
-                        return;
-                    }
-                    let mut out = Vec::new();
-                    for (link, news) in told.drain(..) {
-                        let now = clock();
-                        match news {
-                            News::Opened => self.machine.opened(link),
-                            News::Frames(replies) => {
-                                for reply in replies {
-                                    self.machine.received(now, link, reply, &mut out);
-                                }
-                            }
-                            News::Closed(why) => {
-                                writers.remove(&link);
-                                self.machine.closed(now, link, &why);
-                            }
-                        }
-                    }
-                    self.carry_out(out, &mut writers, &mut tickets, &news);
-                }
-                count = self.commands.recv_many(&mut asked, COMMANDS_PER_TURN) => {
-                    if count == 0 {
-                        let mut out = Vec::new();
-                        self.machine.shut_down(&mut out);
-                        self.carry_out(out, &mut writers, &mut tickets, &news);
-                        return;
-                    }
-                    let now = clock();
-                    for (command, answer) in asked.drain(..) {
-                        let ticket = next;
-                        next += 1;
-                        tickets.insert(ticket, answer);
-                        match command {
-                            Command::Open(deadline) => self.machine.open(now, ticket, deadline),
-                            Command::Call(session, request) => {
-                                self.machine.call(now, ticket, session, request);
-                            }
-                            Command::Json(session, method, arguments, deadline) => {
-                                self.machine.json(now, ticket, session, method, arguments, deadline);
-                            }
-                            Command::Status => self.machine.status(now, ticket),
-                            Command::Upgrade(request) => self.machine.upgrade(now, ticket, request),
-                        }
-                    }
-                }
-                () = pause(sleep) => {}
-            }
+    pub(crate) fn new(
+        group: &str,
+        contacts: Vec<SocketAddr>,
+        options: Options,
+        inbox: Arc<Inbox>,
+    ) -> Driver {
+        let mut hello = Vec::new();
+        wire::frame::encode(&Hello::new(group, Opener::Client), &mut hello);
+        Driver {
+            machine: Machine::new(contacts, nonce(), options),
+            inbox,
+            hello,
+            sockets: Vec::new(),
+            slots: Slots::default(),
+            start: Instant::now(),
+            timer: None,
+            rings: None,
+            commands: Vec::new(),
+            out: Vec::new(),
+            bytes: vec![0; READ_BYTES].into_boxed_slice(),
         }
     }
 
-    fn carry_out(
-        &mut self,
-        out: Vec<Output>,
-        writers: &mut BTreeMap<u64, mpsc::UnboundedSender<Vec<u8>>>,
-        tickets: &mut BTreeMap<u64, oneshot::Sender<Result<Answer, CallError>>>,
-        news: &mpsc::Sender<(u64, News)>,
-    ) {
-        for output in out {
+    fn now(&self) -> Time {
+        let micros = self.start.elapsed().as_micros();
+        Time(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+
+    /// One turn. Whether anything happened, and how many users were answered.
+    fn turn(&mut self, cx: &mut Context<'_>) -> (bool, usize) {
+        let now = self.now();
+        let mut busy = self.take_commands(now);
+        busy |= self.poll_timer(cx);
+        busy |= self.read(cx, now);
+        self.machine.handle(now, Input::Tick, &mut self.out);
+        let (acted, answered) = self.perform(now);
+        busy |= acted;
+        busy |= self.write(cx, now);
+        (busy, answered)
+    }
+
+    fn take_commands(&mut self, now: Time) -> bool {
+        self.inbox.take(&mut self.commands);
+        let busy = !self.commands.is_empty();
+        for command in self.commands.drain(..) {
+            let input = match command {
+                Command::Ask(asked, slot) => Input::Ask {
+                    ticket: self.slots.keep(slot),
+                    asked,
+                },
+                Command::Forget(session) => Input::Forget { session },
+            };
+            self.machine.handle(now, input, &mut self.out);
+        }
+        busy
+    }
+
+    /// Takes in what members said.
+    fn read(&mut self, cx: &mut Context<'_>, now: Time) -> bool {
+        let mut busy = false;
+        let (machine, out) = (&mut self.machine, &mut self.out);
+        let (bytes, hello) = (&mut self.bytes, &self.hello);
+        self.sockets.retain_mut(|(link, socket)| {
+            let link = *link;
+            let heard = |heard| {
+                let input = match heard {
+                    Heard::Welcome(welcome) => Input::Welcomed { link, welcome },
+                    Heard::Reply(reply) => Input::Received { link, reply },
+                };
+                machine.handle(now, input, out);
+            };
+            match socket.read(cx, hello, bytes, heard) {
+                Ok(read) => {
+                    busy |= read;
+                    true
+                }
+                Err(error) => {
+                    busy = true;
+                    let why = error.to_string();
+                    machine.handle(now, Input::Closed { link, why }, out);
+                    false
+                }
+            }
+        });
+        busy
+    }
+
+    /// Does what the machine wants. Whether that needs another turn, and how many were answered.
+    fn perform(&mut self, now: Time) -> (bool, usize) {
+        let mut busy = false;
+        let mut answered = 0;
+        let mut outputs = std::mem::take(&mut self.out);
+        for output in outputs.drain(..) {
             match output {
                 Output::Dial { link, address } => {
-                    let (writer, bytes) = mpsc::unbounded_channel();
-                    writers.insert(link, writer);
-                    let hello = Hello::new(&self.group, Opener::Client);
-                    tokio::spawn(link_task(link, address, hello, bytes, news.clone()));
+                    busy = true;
+                    self.sockets.push((link, Socket::dial(address)));
                 }
-                Output::Close { link } => {
-                    writers.remove(&link);
-                }
+                Output::Close { link } => self.sockets.retain(|(other, _)| *other != link),
                 Output::Send { link, request } => {
-                    if let Some(writer) = writers.get(&link) {
-                        let mut bytes = Vec::new();
-                        encode::<ClientRequest>(&request, &mut bytes);
-                        // A link that just broke says so by its news.
-                        let _ = writer.send(bytes);
+                    let found = self.sockets.iter_mut().find(|(other, _)| *other == link);
+                    if let Some((_, socket)) = found {
+                        socket.push(&request);
                     }
                 }
                 Output::Resolve { ticket, answer } => {
-                    if let Some(sender) = tickets.remove(&ticket) {
-                        // Whoever asked may have gone.
-                        let _ = sender.send(answer);
+                    answered += 1;
+                    let slot = self.slots.take(ticket);
+                    if let Err(Ok(Answer::Opened(_, session))) = slot.send(answer) {
+                        // Whoever asked for it does not wait any more.
+                        let input = Input::Forget { session };
+                        self.machine.handle(now, input, &mut self.out);
                     }
                 }
             }
         }
-    }
-
-    fn share(&mut self) {
-        let connected = self.machine.is_connected();
-        let mut shared = self
-            .shared
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        shared.counters = self.machine.counters;
-        if shared.connected != connected || !connected {
-            shared.last_fault = self.machine.last_fault().to_owned();
-            shared.connected = connected;
-            drop(shared);
-            self.connected.send_replace(connected);
-            shared = self
-                .shared
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+        // What forgetting put there is nothing; the memory is kept.
+        if self.out.is_empty() {
+            self.out = outputs;
         }
-        if shared.members.len() != self.machine.members().len() || !connected {
-            shared.members = self.machine.members();
+        (busy, answered)
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>, now: Time) -> bool {
+        let mut busy = false;
+        let (machine, out) = (&mut self.machine, &mut self.out);
+        self.sockets.retain_mut(|(link, socket)| {
+            let Err(error) = socket.write(cx) else {
+                return true;
+            };
+            busy = true;
+            let (link, why) = (*link, error.to_string());
+            machine.handle(now, Input::Closed { link, why }, out);
+            false
+        });
+        busy
+    }
+
+    /// Whether the timer rang.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.rings.is_none() {
+            return false;
+        }
+        let rang = self
+            .timer
+            .as_mut()
+            .is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
+        if rang {
+            self.rings = None;
+        }
+        rang
+    }
+
+    /// Sets the timer to the machine's deadline, unless it rings before that anyway.
+    fn set_timer(&mut self, cx: &mut Context<'_>) {
+        let Some(deadline) = self.machine.deadline() else {
+            return;
+        };
+        if self.rings.is_some_and(|rings| rings <= deadline) {
+            return;
+        }
+        let at = self.start + std::time::Duration::from_micros(deadline.0);
+        match &mut self.timer {
+            Some(timer) => timer.as_mut().reset(at.into()),
+            None => self.timer = Some(Box::pin(tokio::time::sleep_until(at.into()))),
+        }
+        self.rings = Some(deadline);
+        if self.poll_timer(cx) {
+            cx.waker().wake_by_ref();
         }
     }
 }
 
-async fn pause(for_how_long: Option<Duration>) {
-    match for_how_long {
-        Some(duration) => tokio::time::sleep(duration).await,
-        None => std::future::pending().await,
-    }
-}
+impl Future for Driver {
+    type Output = ();
 
-/// One link's life: dial, greet, then bytes both ways until either side ends.
-async fn link_task(
-    link: u64,
-    address: SocketAddr,
-    hello: Hello,
-    bytes: mpsc::UnboundedReceiver<Vec<u8>>,
-    news: mpsc::Sender<(u64, News)>,
-) {
-    let why = match carry(link, address, hello, bytes, &news).await {
-        Ok(()) => "closed".to_owned(),
-        Err(why) => format!("{address}: {why}"),
-    };
-    // The driver may be gone.
-    let _ = news.send((link, News::Closed(why))).await;
-}
-
-async fn carry(
-    link: u64,
-    address: SocketAddr,
-    hello: Hello,
-    mut bytes: mpsc::UnboundedReceiver<Vec<u8>>,
-    news: &mpsc::Sender<(u64, News)>,
-) -> Result<(), String> {
-    let text = |error: std::io::Error| error.to_string();
-    let mut stream = TcpStream::connect(address).await.map_err(text)?;
-    stream.set_nodelay(true).map_err(text)?;
-    let mut greeting = Vec::new();
-    encode(&hello, &mut greeting);
-    stream.write_all(&greeting).await.map_err(text)?;
-    let (mut reader, mut writer) = stream.into_split();
-    let mut buffer: Vec<u8> = Vec::with_capacity(READ_BYTES);
-    let mut welcomed = false;
-    loop {
-        tokio::select! {
-            biased;
-            read = reader.read_buf(&mut buffer) => {
-                if read.map_err(text)? == 0 {
-                    return Err("the member closed the connection".to_owned());
-                }
-                let mut at = 0;
-                let mut replies = Vec::new();
-                while let Some(frame) =
-                    split(&buffer[at..], PEER_FRAME_MAX).map_err(|error| error.to_string())?
-                {
-                    at += frame.length;
-                    if welcomed {
-                        replies.push(frame.decode().map_err(|error| error.to_string())?);
-                    } else {
-                        welcome(frame.decode().map_err(|error| error.to_string())?)?;
-                        welcomed = true;
-                        if news.send((link, News::Opened)).await.is_err() {
-                            return Ok(());
-                        }
-                    }
-                }
-                buffer.drain(..at);
-                if !replies.is_empty() && news.send((link, News::Frames(replies))).await.is_err() {
-                    return Ok(());
-                }
+    fn poll(mut self: Pin<&mut Driver>, cx: &mut Context<'_>) -> Poll<()> {
+        let driver = &mut *self;
+        let mut answered = 0;
+        for _ in 0..TURNS_MAX {
+            let (busy, more) = driver.turn(cx);
+            answered += more;
+            if busy {
+                continue;
             }
-            first = bytes.recv() => {
-                let Some(mut all) = first else { return Ok(()) };
-                while let Ok(more) = bytes.try_recv() {
-                    all.extend_from_slice(&more);
-                }
-                writer.write_all(&Bytes::from(all)).await.map_err(text)?;
+            driver.set_timer(cx);
+            driver
+                .inbox
+                .publish(driver.machine.counters(), driver.machine.members());
+            // Those who were just answered may ask again at once: they run before this task does,
+            // so that their requests leave in one frame.
+            if answered > 1 {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
+            return match driver.inbox.sleep(cx.waker()) {
+                inbox::Sleep::Asleep => Poll::Pending,
+                inbox::Sleep::Awake => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                inbox::Sleep::Closed => Poll::Ready(()),
+            };
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
-fn welcome(welcome: Welcome) -> Result<(), String> {
-    match welcome {
-        Welcome::Accepted { .. } => Ok(()),
-        Welcome::Refused { why } => Err(why),
-        Welcome::Removed { .. } => Err("the member has left the group".to_owned()),
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.inbox.end();
     }
+}
+
+/// Who waits, by ticket.
+#[derive(Default)]
+struct Slots {
+    slots: Vec<Option<Slot>>,
+    free: Vec<usize>,
+}
+
+impl Slots {
+    fn keep(&mut self, slot: Slot) -> u64 {
+        let at = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
+        });
+        self.slots[at] = Some(slot);
+        at as u64
+    }
+
+    fn take(&mut self, ticket: u64) -> Slot {
+        let at = usize::try_from(ticket).expect("tickets are places of a vector");
+        let slot = self.slots[at].take();
+        self.free.push(at);
+        slot.expect("the machine resolves each ticket once")
+    }
+}
+
+/// Clients of one process take the members in turn, clients of different processes begin anywhere.
+fn nonce() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    static BASE: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
+    let base = BASE.get_or_init(|| {
+        let random = std::collections::hash_map::RandomState::new();
+        random.build_hasher().finish() >> 1
+    });
+    base + NEXT.fetch_add(1, Ordering::Relaxed)
 }

@@ -8,64 +8,107 @@ pub enum ConnectError {
     /// There is nobody to ask.
     #[error("no contacts were given: name at least one member's address")]
     NoContacts,
-    /// Nobody answered as a member.
-    #[error("no member of \"{group}\" answered within {within:?}; the last answer: {last}")]
+    /// Nobody answered as a member of the group.
+    #[error(
+        "no member of group `{group}` answered within {within:?} ({last}): check the group's name \
+         and the contacts' addresses"
+    )]
     Nobody {
         /// The group.
         group: String,
         /// How long was tried.
         within: Duration,
-        /// The last reason.
+        /// What went wrong last.
         last: String,
+    },
+    /// The blocking client's own thread or runtime could not be started.
+    #[error("the client's thread cannot be started: {why}")]
+    Thread {
+        /// The system's words.
+        why: String,
     },
 }
 
-/// Why a request has no reply.
+/// Why a request has no reply. Each says what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// The group's effective version has no such method.
-    #[error("not executed: the group's effective version has no such method")]
+    /// The effective version has no such method.
+    #[error(
+        "not executed: the group's effective version has no such method; upgrade the group or use \
+         a client of its version"
+    )]
     UnknownMethod,
-    /// The arguments do not decode, or have a shape that the group does not accept.
-    #[error("not executed: the group does not accept arguments of this shape")]
+    /// The arguments do not decode.
+    #[error(
+        "not executed: the arguments do not decode in the group's effective version; use a client \
+         of its version"
+    )]
     Malformed,
-    /// A read was sent as a write or the other way round.
-    #[error("not executed: the method is not of that kind (read or write)")]
+    /// A read was sent as a write, or the other way round.
+    #[error(
+        "not executed: the method changes state and was sent as a read, or the other way round"
+    )]
     WrongKind,
     /// The request itself is wrong.
     #[error("not executed: {why}")]
     Invalid {
-        /// What is wrong.
+        /// What is wrong, and what is expected.
         why: String,
     },
-    /// A limit was reached.
-    #[error("not executed: overloaded, {limit}; ask again later")]
+    /// A named limit is reached.
+    #[error("not executed: overloaded ({limit}); ask again later")]
     Overloaded {
         /// Which limit.
         limit: String,
     },
-    /// Nobody that was reached has a majority of the group.
-    #[error("not executed: no majority of the group could be reached in time")]
+    /// The session has too many replies that the group must keep.
+    #[error(
+        "not executed: the session's unacknowledged replies take more room than it may have; wait \
+         for replies before asking more, or use another session"
+    )]
+    WindowFull,
+    /// No member that was reached has a majority of the group.
+    #[error("not executed: no majority of the group could be reached in time; ask again later")]
     Unavailable,
-    /// The time was over before the request left.
-    #[error("not executed: no member could be reached in time ({last})")]
+    /// The time was over before any member took it.
+    #[error("not executed: no member took it in time ({last}); ask again later")]
     Unreached {
-        /// The last reason.
+        /// What went wrong last.
         last: String,
     },
     /// The service panicked while it executed the request.
-    #[error("the service panicked while it executed the request; it may have had effects")]
-    Panicked,
-    /// The time is over; the request may have been executed, or may be later.
-    #[error("no reply in time; the request may have been executed, or may still be")]
-    Deadline,
-    /// The session was silent too long, or is none of this group's.
     #[error(
-        "the session has expired; the request may have been executed before. Open a new session"
+        "the service panicked while it executed the request, which may have had a part of its \
+         effects; look at the state, and at the replicas' output"
     )]
-    SessionExpired,
-    /// The reply does not decode: it was executed.
-    #[error("executed, but the reply does not decode: {why}")]
+    Panicked,
+    /// The time is over; the request may have been executed, or may still be.
+    #[error(
+        "no reply in time: the request may have been executed, or may still be; look at the state \
+         before asking again"
+    )]
+    Deadline,
+    /// The group does not know the session (any more).
+    #[error(
+        "the session has expired: {}; open a new session",
+        if *.sent_before {
+            "the request was sent more than once and may have been executed before"
+        } else {
+            "the request was not executed"
+        }
+    )]
+    SessionExpired {
+        /// Whether an earlier sending of this request may have been executed.
+        sent_before: bool,
+    },
+    /// The group was told that the client has this reply, which it has not.
+    #[error(
+        "executed, but its reply is forgotten: this session's numbers are used by somebody else \
+         too; open a session for each user"
+    )]
+    ReplyForgotten,
+    /// It was executed; its reply does not decode.
+    #[error("executed, but the reply does not decode: {why}; use a client of the group's version")]
     ReplyMalformed {
         /// The decoder's words.
         why: String,
@@ -76,7 +119,7 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// Whether the request was certainly not executed and never will be.
+    /// Whether the request was certainly not executed, and never will be.
     pub fn is_definite(&self) -> bool {
         match self {
             CallError::UnknownMethod
@@ -84,11 +127,13 @@ impl CallError {
             | CallError::WrongKind
             | CallError::Invalid { .. }
             | CallError::Overloaded { .. }
+            | CallError::WindowFull
             | CallError::Unavailable
             | CallError::Unreached { .. } => true,
+            CallError::SessionExpired { sent_before } => !sent_before,
             CallError::Panicked
             | CallError::Deadline
-            | CallError::SessionExpired
+            | CallError::ReplyForgotten
             | CallError::ReplyMalformed { .. }
             | CallError::ShutDown => false,
         }
@@ -98,10 +143,10 @@ impl CallError {
 /// Why an upgrade does not begin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UpgradeError {
-    /// The group refused it at its place in the order.
+    /// The group refused it, for this reason; nothing has changed.
     #[error("{0}")]
     Refused(String),
-    /// No answer.
+    /// There was no answer. Asking again with the same token is safe.
     #[error(transparent)]
     Call(#[from] CallError),
 }

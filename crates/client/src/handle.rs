@@ -1,217 +1,327 @@
-//! Handles for async code.
+//! The handles of async code: a client of a group, and a session in it.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the client's world: its driver is a task of the caller's runtime"
+)]
+
+use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::oneshot;
 use wire::log::UpgradeRequest;
+use wire::peer::Contact;
 use wire::status::GroupStatus;
 use wire::{Position, SessionId};
 
-use crate::driver::{Asked, Command, Driver, Shared};
+use crate::driver::Driver;
+use crate::driver::inbox::{Command, Inbox};
 use crate::error::{CallError, ConnectError, UpgradeError};
-use crate::machine::{Answer, Machine};
-use crate::options::{Counters, Options, Reply, Request};
+use crate::machine::{Answer, Asked, SessionKey};
+use crate::options::{Counters, JsonReply, Options, Reply, Request};
 
-/// Requests that may wait for the driver; callers wait beyond.
-const COMMANDS_MAX: usize = 8192;
-
-/// A group, as a client speaks to it. Cheap to clone; all clones share one connection.
+/// A client of one group. Cheap to clone; all clones share its connections.
+///
+/// It lives until its last clone and its last session are dropped, on the tokio runtime where it
+/// was connected; that runtime needs its network and its timer enabled.
 #[derive(Clone, Debug)]
 pub struct Client {
-    commands: mpsc::Sender<Asked>,
-    shared: Arc<Mutex<Shared>>,
+    handle: Arc<Handle>,
 }
 
-/// A session of a client: its requests are executed once each. Cheap to clone; clones share the
-/// numbering.
+/// One user's session: its requests are executed exactly once. Cheap to clone; clones share its
+/// numbers. The group forgets a session that asks nothing for ten minutes.
 #[derive(Clone, Debug)]
 pub struct Session {
-    client: Client,
-    id: SessionId,
+    open: Arc<Open>,
 }
 
-/// The reply to a JSON call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JsonReply {
-    /// Where it was executed.
-    pub position: Position,
-    /// The reply as JSON text.
-    pub text: String,
+/// What all handles of one client share.
+struct Handle {
+    inbox: Arc<Inbox>,
 }
+
+#[derive(Debug)]
+struct Open {
+    handle: Arc<Handle>,
+    id: SessionId,
+    key: SessionKey,
+}
+
+/// What is asked of the driver, and the answer to come.
+type Asking = oneshot::Receiver<Result<Answer, CallError>>;
 
 impl Client {
-    /// Connects to the group over any of its members.
+    /// Connects to the group through any of `contacts`, with the usual [`Options`].
     ///
     /// # Errors
-    /// Nobody answered as a member.
+    /// No contacts, or none that answers as a member of the group in time.
     pub async fn connect(group: &str, contacts: &[SocketAddr]) -> Result<Client, ConnectError> {
         Client::connect_with(group, contacts, Options::default()).await
     }
 
-    /// Connects with other than the usual options.
+    /// Connects to the group through any of `contacts`.
     ///
     /// # Errors
-    /// Nobody answered as a member.
+    /// No contacts, or none that answers as a member of the group in time.
     pub async fn connect_with(
         group: &str,
         contacts: &[SocketAddr],
         options: Options,
     ) -> Result<Client, ConnectError> {
+        let (client, driver) = Client::new(group, contacts, options)?;
+        tokio::spawn(driver);
+        let asked = client.ready(options);
+        readied(asked.await, group, options)?;
+        Ok(client)
+    }
+
+    /// A client and what drives it.
+    pub(crate) fn new(
+        group: &str,
+        contacts: &[SocketAddr],
+        options: Options,
+    ) -> Result<(Client, Driver), ConnectError> {
         if contacts.is_empty() {
             return Err(ConnectError::NoContacts);
         }
-        let (commands, asked) = mpsc::channel(COMMANDS_MAX);
-        let shared = Arc::new(Mutex::new(Shared::default()));
-        let (connected, mut is_connected) = watch::channel(false);
-        let driver = Driver {
-            machine: Machine::new(contacts.to_vec(), nonce(), options),
-            group: group.to_owned(),
-            commands: asked,
-            shared: Arc::clone(&shared),
-            connected,
-        };
-        tokio::spawn(driver.run());
-        let client = Client { commands, shared };
+        let inbox = Arc::new(Inbox::default());
+        let driver = Driver::new(group, contacts.to_vec(), options, Arc::clone(&inbox));
+        let handle = Arc::new(Handle { inbox });
+        Ok((Client { handle }, driver))
+    }
+
+    pub(crate) fn ready(&self, options: Options) -> Asking {
         let within = options.connect_within;
-        match tokio::time::timeout(within, is_connected.wait_for(|connected| *connected)).await {
-            Ok(Ok(_)) => Ok(client.clone()),
-            Ok(Err(_)) | Err(_) => Err(ConnectError::Nobody {
-                group: group.to_owned(),
-                within,
-                last: client.look(|shared| shared.last_fault.clone()),
-            }),
-        }
+        self.handle.ask(Asked::Ready { within })
     }
 
     /// Opens a session.
     ///
     /// # Errors
-    /// No answer in time.
+    /// No answer in time; opening another one is harmless.
     pub async fn session(&self) -> Result<Session, CallError> {
-        match self.ask(Command::Open(None)).await? {
-            Answer::Opened(id) => Ok(Session {
-                client: self.clone(),
-                id,
-            }),
-            other => Err(unexpected(&other)),
-        }
+        self.opened(self.ask_session().await)
     }
 
-    /// What the group is doing, as the member answers that this client speaks to.
+    pub(crate) fn ask_session(&self) -> Asking {
+        self.handle.ask(Asked::Open)
+    }
+
+    pub(crate) fn opened(
+        &self,
+        answer: Result<Result<Answer, CallError>, oneshot::error::RecvError>,
+    ) -> Result<Session, CallError> {
+        let Answer::Opened(id, key) = answered(answer)? else {
+            return Err(unexpected());
+        };
+        let handle = Arc::clone(&self.handle);
+        let open = Arc::new(Open { handle, id, key });
+        Ok(Session { open })
+    }
+
+    /// What the group is doing, as one of its members sees it.
     ///
     /// # Errors
-    /// No answer in time, or a document of another release.
+    /// No answer in time, or a document that does not decode.
     pub async fn status(&self) -> Result<GroupStatus, CallError> {
-        let document = self.status_document().await?;
-        serde_json::from_str(&document).map_err(|error| CallError::ReplyMalformed {
-            why: error.to_string(),
-        })
+        parsed(&self.status_document().await?)
     }
 
-    /// The same as JSON text.
+    /// What the group is doing, as the member's own JSON document.
     ///
     /// # Errors
     /// No answer in time.
     pub async fn status_document(&self) -> Result<String, CallError> {
-        match self.ask(Command::Status).await? {
-            Answer::Status(document) => Ok(document),
-            other => Err(unexpected(&other)),
-        }
+        document(self.ask_status().await)
     }
 
-    /// Asks the group to replace its code; the upgrade's name is the position of the request.
+    pub(crate) fn ask_status(&self) -> Asking {
+        self.handle.ask(Asked::Status)
+    }
+
+    /// Asks the group to replace its code. The answer is the upgrade's name: its request's place in
+    /// the order.
     ///
     /// # Errors
-    /// Refused with the reason, or no answer in time.
+    /// The group refuses it, or does not answer in time.
     pub async fn upgrade(&self, request: UpgradeRequest) -> Result<Position, UpgradeError> {
-        match self.ask(Command::Upgrade(request)).await? {
-            Answer::Accepted(position) => Ok(position),
-            Answer::Refused(why) => Err(UpgradeError::Refused(why)),
-            other => Err(unexpected(&other).into()),
-        }
+        accepted(self.ask_upgrade(request).await)
     }
 
-    /// The members that are known now.
-    pub fn members(&self) -> Vec<SocketAddr> {
-        self.look(|shared| shared.members.clone())
+    pub(crate) fn ask_upgrade(&self, request: UpgradeRequest) -> Asking {
+        self.handle.ask(Asked::Upgrade(Box::new(request)))
+    }
+
+    /// The group's members by seniority, as last heard.
+    pub fn members(&self) -> Vec<Contact> {
+        self.handle.inbox.members()
     }
 
     /// What this client has done so far.
     pub fn counters(&self) -> Counters {
-        self.look(|shared| shared.counters)
-    }
-
-    fn look<T>(&self, at: impl FnOnce(&Shared) -> T) -> T {
-        at(&self
-            .shared
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner))
-    }
-
-    async fn ask(&self, command: Command) -> Result<Answer, CallError> {
-        let (sender, answer) = oneshot::channel();
-        self.commands
-            .send((command, sender))
-            .await
-            .map_err(|_| CallError::ShutDown)?;
-        answer.await.unwrap_or(Err(CallError::ShutDown))
+        self.handle.inbox.counters()
     }
 }
 
 impl Session {
-    /// The session's id in the group.
+    /// The session's name in the group.
     pub fn id(&self) -> SessionId {
-        self.id
+        self.open.id
     }
 
-    /// The client it belongs to.
-    pub fn client(&self) -> &Client {
-        &self.client
+    /// The client that it belongs to.
+    pub fn client(&self) -> Client {
+        let handle = Arc::clone(&self.open.handle);
+        Client { handle }
     }
 
-    /// Executes one request.
+    /// Asks for one execution of a method. Numbers are given in the order of these calls, not of
+    /// the awaits; many may be under way.
+    ///
+    /// A future that is dropped gives up the reply, not the request.
     ///
     /// # Errors
-    /// Definite if it was certainly not executed; see [`CallError::is_definite`].
-    pub async fn call(&self, request: Request) -> Result<Reply, CallError> {
-        match self.client.ask(Command::Call(self.id, request)).await? {
-            Answer::Reply(reply) => Ok(reply),
-            other => Err(unexpected(&other)),
-        }
+    /// [`CallError::is_definite`] says whether the request was certainly not executed.
+    pub fn call(
+        &self,
+        request: Request,
+    ) -> impl Future<Output = Result<Reply, CallError>> + Send + '_ {
+        let asked = self.ask(request);
+        async move { replied(asked.await) }
     }
 
-    /// Executes one request by the method's name, with arguments as JSON: an array by position, an
-    /// object by name, or null for none.
+    pub(crate) fn ask(&self, request: Request) -> Asking {
+        let session = self.open.key;
+        self.open.handle.ask(Asked::Call { session, request })
+    }
+
+    /// Asks for one execution of a method by its name. The arguments are a JSON array, object or
+    /// null; the member that takes the call makes them what the method takes.
+    ///
+    /// Such a call leaves only when all earlier calls of its session are resolved.
     ///
     /// # Errors
-    /// As for [`Session::call`].
-    pub async fn call_json(
+    /// [`CallError::is_definite`] says whether the request was certainly not executed.
+    pub fn call_json(
         &self,
         method: &str,
         arguments: &str,
         deadline: Option<Duration>,
-    ) -> Result<JsonReply, CallError> {
-        let command = Command::Json(self.id, method.to_owned(), arguments.to_owned(), deadline);
-        match self.client.ask(command).await? {
-            Answer::Json { position, reply } => Ok(JsonReply {
-                position,
-                text: reply,
-            }),
-            other => Err(unexpected(&other)),
-        }
+    ) -> impl Future<Output = Result<JsonReply, CallError>> + Send + '_ {
+        let asked = self.ask_json(method, arguments, deadline);
+        async move { json(asked.await) }
+    }
+
+    pub(crate) fn ask_json(
+        &self,
+        method: &str,
+        arguments: &str,
+        deadline: Option<Duration>,
+    ) -> Asking {
+        self.open.handle.ask(Asked::Json {
+            session: self.open.key,
+            method: method.to_owned(),
+            arguments: arguments.to_owned(),
+            deadline,
+        })
     }
 }
 
-fn unexpected(answer: &Answer) -> CallError {
-    CallError::ReplyMalformed {
-        why: format!("an answer of another kind: {answer:?}"),
+impl Handle {
+    fn ask(&self, asked: Asked) -> Asking {
+        let (slot, asking) = oneshot::channel();
+        self.inbox.push(Command::Ask(asked, slot));
+        asking
     }
 }
 
-/// Spreads clients over members: not secret, only different.
-fn nonce() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(std::process::id())
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.inbox.close();
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.handle.inbox.push(Command::Forget(self.key));
+    }
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle")
+            .field("counters", &self.inbox.counters())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What came through a slot.
+type Answered = Result<Result<Answer, CallError>, oneshot::error::RecvError>;
+
+fn answered(answer: Answered) -> Result<Answer, CallError> {
+    answer.unwrap_or(Err(CallError::ShutDown))
+}
+
+/// The machine answers each question with its own kind of answer.
+fn unexpected() -> CallError {
+    let why = "it answers another question".to_owned();
+    CallError::ReplyMalformed { why }
+}
+
+pub(crate) fn readied(answer: Answered, group: &str, options: Options) -> Result<(), ConnectError> {
+    let Err(error) = answered(answer) else {
+        return Ok(());
+    };
+    let last = if let CallError::Unreached { last } = error {
+        last
+    } else {
+        error.to_string()
+    };
+    Err(ConnectError::Nobody {
+        group: group.to_owned(),
+        within: options.connect_within,
+        last,
+    })
+}
+
+pub(crate) fn replied(answer: Answered) -> Result<Reply, CallError> {
+    let Answer::Reply(reply) = answered(answer)? else {
+        return Err(unexpected());
+    };
+    Ok(reply)
+}
+
+pub(crate) fn json(answer: Answered) -> Result<JsonReply, CallError> {
+    let Answer::Json(reply) = answered(answer)? else {
+        return Err(unexpected());
+    };
+    Ok(reply)
+}
+
+pub(crate) fn document(answer: Answered) -> Result<String, CallError> {
+    let Answer::Status(document) = answered(answer)? else {
+        return Err(unexpected());
+    };
+    Ok(document)
+}
+
+pub(crate) fn parsed(document: &str) -> Result<GroupStatus, CallError> {
+    serde_json::from_str(document).map_err(|error| CallError::ReplyMalformed {
+        why: error.to_string(),
+    })
+}
+
+pub(crate) fn accepted(answer: Answered) -> Result<Position, UpgradeError> {
+    match answered(answer)? {
+        Answer::UpgradeAccepted(upgrade) => Ok(upgrade),
+        Answer::UpgradeRefused(why) => Err(UpgradeError::Refused(why)),
+        Answer::Ready
+        | Answer::Opened(..)
+        | Answer::Reply(_)
+        | Answer::Json(_)
+        | Answer::Status(_) => Err(unexpected().into()),
+    }
 }

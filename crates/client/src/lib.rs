@@ -1,10 +1,14 @@
 //! The client of a group: connects to any member, follows the view, retries under the same number.
 //!
 //! [`Client`] is the handle for async code, [`blocking::Client`] the one for threads. Both drive one
-//! sans-IO machine: many sessions share one connection, requests of one turn leave in one frame,
-//! and what a member did not answer goes to another under the same number, so that it is executed
-//! once. Every error says whether the request was certainly not executed
-//! ([`CallError::is_definite`]).
+//! sans-IO machine: many sessions share one connection, the requests of one turn leave in one
+//! frame, and what a member did not answer goes to another under the same number, so that it is
+//! executed once (design: sessions and exactly once; definite and indefinite errors). Every error
+//! says whether the request was certainly not executed ([`CallError::is_definite`]).
+//!
+//! Reading order: `machine.rs` (what comes in and goes out), `machine/sending.rs` (what is known of
+//! one request's copies), `machine/lane.rs` (numbers and the window), `machine/links.rs` (which
+//! member to speak to), then `driver.rs` (the sockets).
 
 pub mod blocking;
 mod driver;
@@ -14,5 +18,5 @@ mod machine;
 mod options;
 
 pub use error::{CallError, ConnectError, UpgradeError};
-pub use handle::{Client, JsonReply, Session};
-pub use options::{Counters, Kind, Options, Reply, Request};
+pub use handle::{Client, Session};
+pub use options::{Counters, JsonReply, Kind, Options, Reply, Request};

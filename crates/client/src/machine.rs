@@ -1,261 +1,326 @@
 //! The client's machine: sessions, numbers, retries, and which member to speak to. No sockets.
+//!
+//! It holds what makes a retry safe: each request's number, and where its copies went. The driver
+//! hands in everything that happened in one turn and then an [`Input::Tick`]; what was asked in that
+//! turn leaves together.
 
 mod contacts;
-mod outstanding;
+mod lane;
+mod links;
+mod sending;
+mod sessions;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::Bytes;
 use wire::client::{CallId, CallResult, ClientReply, ClientRequest, Decline, Outcome};
+use wire::hello::Welcome;
 use wire::log::UpgradeRequest;
+use wire::peer::Contact;
 use wire::{Position, SessionId, Time};
 
 use crate::error::CallError;
-use crate::options::{Counters, Options, Reply, Request};
+use crate::options::{Counters, JsonReply, Options, Reply, Request};
 use contacts::Contacts;
-use outstanding::{Asked, Outstanding};
+use lane::Body;
+use links::Links;
+use sending::NEVER;
+use sessions::{Place, Sessions};
 
-/// How often requests under way are looked at: a deadline is kept this exactly.
-const TICK: Duration = Duration::from_millis(5);
-/// How long a link that is no longer used may still bring replies.
-const DRAIN: Duration = Duration::from_secs(1);
-/// The pause before a member that did not answer is dialled again.
+/// The pause after a member declined: long enough not to ask in a circle, short beside a view.
 const PAUSE: Duration = Duration::from_millis(20);
-/// How long a dial and its greeting may take.
-const DIAL_PATIENCE: Duration = Duration::from_millis(500);
+
+/// One connection, by the machine's own number; never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct LinkId(pub(crate) u64);
+
+/// One session of this client, by the machine's own number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SessionKey(usize);
+
+impl SessionKey {
+    /// What belongs to no session.
+    const NONE: SessionKey = SessionKey(0);
+}
+
+/// What happens to a client.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// A user asks; exactly one [`Output::Resolve`] with this ticket follows.
+    Ask { ticket: u64, asked: Asked },
+    /// A session has no users any more.
+    Forget { session: SessionKey },
+    /// A member answered the greeting of a link that was dialled.
+    Welcomed { link: LinkId, welcome: Welcome },
+    /// A member said something.
+    Received { link: LinkId, reply: ClientReply },
+    /// A link could not be made, broke, or brought bytes that are no message.
+    Closed { link: LinkId, why: String },
+    /// The turn is over, or the deadline has come. Early or repeated ticks do nothing.
+    Tick,
+}
+
+/// What a user asks.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// To be told when a member takes requests.
+    Ready { within: Duration },
+    /// A session.
+    Open,
+    /// A request in a session.
+    Call {
+        session: SessionKey,
+        request: Request,
+    },
+    /// A request in a session, by name.
+    Json {
+        session: SessionKey,
+        method: String,
+        arguments: String,
+        deadline: Option<Duration>,
+    },
+    /// What the group does.
+    Status,
+    /// Another version.
+    Upgrade(Box<UpgradeRequest>),
+}
 
 /// What the machine wants from its driver.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Output {
     /// Connect there and greet as a client.
-    Dial { link: u64, address: SocketAddr },
+    Dial { link: LinkId, address: SocketAddr },
     /// The link is of no use any more.
-    Close { link: u64 },
+    Close { link: LinkId },
     /// Send this.
-    Send { link: u64, request: ClientRequest },
-    /// A request is resolved.
+    Send {
+        link: LinkId,
+        request: ClientRequest,
+    },
+    /// What a user asked is resolved.
     Resolve {
         ticket: u64,
         answer: Result<Answer, CallError>,
     },
 }
 
-/// What a request came to.
+/// What became of something asked.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Answer {
-    Opened(SessionId),
+    Ready,
+    Opened(SessionId, SessionKey),
     Reply(Reply),
-    Json { position: Position, reply: String },
+    Json(JsonReply),
     Status(String),
-    Accepted(Position),
-    Refused(String),
-}
-
-#[derive(Debug)]
-struct Link {
-    address: SocketAddr,
-    ready: bool,
-    since: Time,
-    /// Out of use since.
-    drains: Option<Time>,
+    UpgradeAccepted(Position),
+    UpgradeRefused(String),
 }
 
 #[derive(Debug)]
 pub(crate) struct Machine {
     options: Options,
-    contacts: Contacts,
-    links: BTreeMap<u64, Link>,
-    next_link: u64,
-    current: Option<u64>,
-    standby: Option<u64>,
-    outstanding: Outstanding,
-    tick_at: Time,
-    last_fault: String,
-    pub(crate) counters: Counters,
+    links: Links,
+    sessions: Sessions,
+    /// Who waits for a member to take requests, and until when.
+    greeting: Vec<(u64, Time)>,
+    /// When to look at all unresolved requests; never later than the first that needs it.
+    look_at: Time,
+    counters: Counters,
 }
 
 impl Machine {
+    /// A client of the group behind `contacts`. The nonce spreads clients over members.
     pub(crate) fn new(contacts: Vec<SocketAddr>, nonce: u64, options: Options) -> Machine {
         Machine {
             options,
-            contacts: Contacts::new(contacts, nonce),
-            links: BTreeMap::new(),
-            next_link: 1,
-            current: None,
-            standby: None,
-            outstanding: Outstanding::default(),
-            tick_at: Time(0),
-            last_fault: "no member was reached yet".to_owned(),
+            links: Links::new(Contacts::new(contacts, nonce)),
+            sessions: Sessions::new(),
+            greeting: Vec::new(),
+            look_at: NEVER,
             counters: Counters::default(),
         }
     }
 
-    // Requests.
-
-    pub(crate) fn open(&mut self, now: Time, ticket: u64, deadline: Option<Duration>) {
-        self.ask(now, ticket, deadline, Asked::Open);
-    }
-
-    pub(crate) fn call(&mut self, now: Time, ticket: u64, session: SessionId, request: Request) {
-        let Request {
-            method,
-            signature,
-            kind,
-            arguments,
-            deadline,
-        } = request;
-        let asked = Asked::Call {
-            session,
-            number: 0,
-            kind,
-            method,
-            signature,
-            arguments,
-        };
-        self.ask(now, ticket, deadline, asked);
-    }
-
-    pub(crate) fn json(
-        &mut self,
-        now: Time,
-        ticket: u64,
-        session: SessionId,
-        method: String,
-        arguments: String,
-        deadline: Option<Duration>,
-    ) {
-        let asked = Asked::Json {
-            session,
-            number: 0,
-            method,
-            arguments,
-        };
-        self.ask(now, ticket, deadline, asked);
-    }
-
-    pub(crate) fn status(&mut self, now: Time, ticket: u64) {
-        self.ask(now, ticket, None, Asked::Status);
-    }
-
-    pub(crate) fn upgrade(&mut self, now: Time, ticket: u64, request: UpgradeRequest) {
-        self.ask(now, ticket, None, Asked::Upgrade(request));
-    }
-
-    fn ask(&mut self, now: Time, ticket: u64, deadline: Option<Duration>, asked: Asked) {
-        self.counters.requests += 1;
-        let until = now.after(deadline.unwrap_or(self.options.deadline));
-        if self.outstanding.is_empty() {
-            self.tick_at = now.after(TICK);
+    pub(crate) fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
+        match input {
+            Input::Ask { ticket, asked } => self.ask(now, ticket, asked, out),
+            Input::Forget { session } => self.sessions.forget(session),
+            Input::Welcomed { link, welcome } => self.welcomed(now, link, &welcome, out),
+            Input::Received { link, reply } => self.received(now, link, reply, out),
+            Input::Closed { link, why } => self.closed(now, link, &why),
+            Input::Tick => self.tick(now, out),
         }
-        self.outstanding.add(ticket, until, asked);
+    }
+
+    /// When the next tick is needed, if nothing else happens.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        let look = (self.look_at != NEVER).then_some(self.look_at);
+        look.into_iter().chain(self.links.deadline()).min()
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    pub(crate) fn members(&self) -> &[Contact] {
+        self.links.contacts.members()
+    }
+
+    /// What went wrong last, for people.
+    pub(crate) fn fault(&self) -> &str {
+        &self.links.fault
+    }
+
+    // Asking.
+
+    fn ask(&mut self, now: Time, ticket: u64, asked: Asked, out: &mut Vec<Output>) {
+        self.counters.requests += 1;
+        let (session, body, within) = match asked {
+            Asked::Ready { within } => {
+                self.look_at = self.look_at.min(now.after(within));
+                self.greeting.push((ticket, now.after(within)));
+                return;
+            }
+            Asked::Open => (SessionKey::NONE, Body::Open, None),
+            Asked::Status => (SessionKey::NONE, Body::Status, None),
+            Asked::Upgrade(request) => (SessionKey::NONE, Body::Upgrade(request), None),
+            Asked::Call { session, request } => {
+                let deadline = request.deadline;
+                (session, Body::Call(request), deadline)
+            }
+            Asked::Json {
+                session,
+                method,
+                arguments,
+                deadline,
+            } => (session, Body::Json { method, arguments }, deadline),
+        };
+        let until = now.after(within.unwrap_or(self.options.deadline));
+        self.look_at = self.look_at.min(until);
+        if let Err(error) = self.sessions.add(session, ticket, until, body) {
+            self.answer(ticket, Err(error), out);
+        }
+    }
+
+    fn answer(&mut self, ticket: u64, answer: Result<Answer, CallError>, out: &mut Vec<Output>) {
+        self.counters.resolved += 1;
+        out.push(Output::Resolve { ticket, answer });
+    }
+
+    fn resolve(&mut self, place: Place, answer: Result<Answer, CallError>, out: &mut Vec<Output>) {
+        if let Some(ticket) = self.sessions.take(place) {
+            self.answer(ticket, answer, out);
+        }
     }
 
     // Links.
 
-    pub(crate) fn opened(&mut self, link: u64) {
-        self.counters.connections += 1;
-        if let Some(link) = self.links.get_mut(&link) {
-            link.ready = true;
+    fn welcomed(&mut self, now: Time, link: LinkId, welcome: &Welcome, out: &mut Vec<Output>) {
+        match welcome {
+            Welcome::Accepted { .. } => {
+                if self.links.address(link).is_some() && !self.links.is_ready(link) {
+                    self.counters.connections += 1;
+                    self.links.welcomed(now, link);
+                }
+            }
+            Welcome::Refused { why } => {
+                self.closed(now, link, why);
+                out.push(Output::Close { link });
+            }
+            Welcome::Removed { view } => {
+                self.closed(now, link, &format!("it is no member since the view {view}"));
+                out.push(Output::Close { link });
+            }
         }
     }
 
-    pub(crate) fn closed(&mut self, now: Time, link: u64, why: &str) {
-        let Some(closed) = self.links.remove(&link) else {
+    /// What the link's member has not answered goes to another one.
+    fn closed(&mut self, now: Time, link: LinkId, why: &str) {
+        if self.links.address(link).is_some() {
+            self.links.closed(now, link, why);
+            self.sessions.lost(link);
+        }
+    }
+
+    // Replies. The first one wins; later ones find nobody.
+
+    fn received(&mut self, now: Time, link: LinkId, reply: ClientReply, out: &mut Vec<Output>) {
+        if !self.links.is_ready(link) {
             return;
-        };
-        why.clone_into(&mut self.last_fault);
-        self.contacts.failed(closed.address, now.after(PAUSE));
-        if self.standby == Some(link) {
-            self.standby = None;
         }
-        if self.current == Some(link) {
-            self.current = None;
-        }
-        self.outstanding.link_lost(link);
-    }
-
-    pub(crate) fn members(&self) -> Vec<SocketAddr> {
-        self.contacts.all()
-    }
-
-    pub(crate) fn is_connected(&self) -> bool {
-        self.current
-            .is_some_and(|link| self.links.get(&link).is_some_and(|link| link.ready))
-            && self.contacts.is_known()
-    }
-
-    pub(crate) fn last_fault(&self) -> &str {
-        &self.last_fault
-    }
-
-    /// Another member than the present one, if there is one: the present link drains.
-    fn leave(&mut self, now: Time) {
-        if let Some(link) = self.current.take() {
-            self.counters.switched += 1;
-            if let Some(link) = self.links.get_mut(&link) {
-                link.drains = Some(now.after(DRAIN));
-                self.contacts.failed(link.address, now.after(PAUSE));
-            }
-        }
-    }
-
-    // Replies.
-
-    pub(crate) fn received(
-        &mut self,
-        now: Time,
-        link: u64,
-        reply: ClientReply,
-        out: &mut Vec<Output>,
-    ) {
+        self.links.heard(now, link);
         match reply {
-            ClientReply::Members { view, members } => self.contacts.learn(view, &members),
-            ClientReply::Opened { token, session } => {
-                self.resolve(token, Ok(Answer::Opened(session)), out);
+            ClientReply::Members { view, members } => {
+                if self.links.contacts.learn(view, members) {
+                    self.links.members_changed();
+                }
             }
+            ClientReply::Opened { token, session } => self.opened(token, session, out),
             ClientReply::Results { results } => {
                 for result in results {
-                    self.result(result, out);
+                    self.result(now, link, result, out);
                 }
             }
             ClientReply::Declined { calls, reason } => {
-                self.declined(now, link, &calls, &reason, out)
+                self.declined(now, link, &calls, &reason, out);
             }
             ClientReply::Json {
                 call,
                 position,
-                reply,
+                reply: text,
             } => {
-                if let Some(ticket) = self.outstanding.ticket(call) {
-                    self.resolve(ticket, Ok(Answer::Json { position, reply }), out);
+                let is_json = |body: &Body| matches!(body, Body::Json { .. });
+                if let Some(place) = self.find(call, is_json) {
+                    let answer = Answer::Json(JsonReply { position, text });
+                    self.resolve(place, Ok(answer), out);
                 }
             }
             ClientReply::Status { token, document } => {
-                self.resolve(token, Ok(Answer::Status(document)), out);
+                let is_status = |body: &Body| matches!(body, Body::Status);
+                if let Some(place) = self.find(ask(token), is_status) {
+                    self.resolve(place, Ok(Answer::Status(document)), out);
+                }
             }
             ClientReply::UpgradeAccepted { token, upgrade } => {
-                self.resolve(token, Ok(Answer::Accepted(upgrade)), out);
+                if let Some(place) = self.find(ask(token), is_upgrade) {
+                    self.resolve(place, Ok(Answer::UpgradeAccepted(upgrade)), out);
+                }
             }
             ClientReply::UpgradeRefused { token, why } => {
-                self.resolve(token, Ok(Answer::Refused(why)), out);
+                if let Some(place) = self.find(ask(token), is_upgrade) {
+                    self.resolve(place, Ok(Answer::UpgradeRefused(why)), out);
+                }
             }
         }
     }
 
-    fn resolve(&mut self, ticket: u64, answer: Result<Answer, CallError>, out: &mut Vec<Output>) {
-        // The first reply wins; later ones find nobody.
-        if self.outstanding.take(ticket) {
-            out.push(Output::Resolve { ticket, answer });
+    /// Where this request stands, if it is unresolved and was asked as what is answered.
+    fn find(&self, call: CallId, fits: impl Fn(&Body) -> bool) -> Option<Place> {
+        let place = self.sessions.find(call)?;
+        let entry = self.sessions.get(place)?;
+        fits(&entry.body).then_some(place)
+    }
+
+    fn opened(&mut self, token: u64, session: SessionId, out: &mut Vec<Output>) {
+        let is_open = |body: &Body| matches!(body, Body::Open);
+        if let Some(place) = self.find(ask(token), is_open) {
+            let key = self.sessions.open(session);
+            self.resolve(place, Ok(Answer::Opened(session, key)), out);
         }
     }
 
-    fn result(&mut self, result: CallResult, out: &mut Vec<Output>) {
-        let Some(ticket) = self.outstanding.ticket(result.call) else {
+    fn result(&mut self, now: Time, link: LinkId, result: CallResult, out: &mut Vec<Output>) {
+        // A JSON call is answered as one; only its failures come as results.
+        let done = matches!(result.outcome, Outcome::Done(_));
+        let fits = |body: &Body| match body {
+            Body::Call(_) => true,
+            Body::Json { .. } => !done,
+            Body::Open | Body::Status | Body::Upgrade(_) => false,
+        };
+        let Some(place) = self.find(result.call, fits) else {
             return;
         };
         let position = result.position;
@@ -265,194 +330,178 @@ impl Machine {
             Outcome::Malformed => Err(CallError::Malformed),
             Outcome::WrongKind => Err(CallError::WrongKind),
             Outcome::Panicked => Err(CallError::Panicked),
-            Outcome::SessionExpired => Err(CallError::SessionExpired),
-            // We never acknowledge what we wait for: another holder of this session did.
-            Outcome::Acknowledged => Err(CallError::SessionExpired),
-            Outcome::WindowFull => Err(CallError::Overloaded {
-                limit: "the session has too many unacknowledged replies".to_owned(),
-            }),
+            Outcome::SessionExpired => {
+                let sent_before = !self.was_not_taken(place, link);
+                Err(CallError::SessionExpired { sent_before })
+            }
+            Outcome::Acknowledged => Err(CallError::ReplyForgotten),
+            Outcome::WindowFull => {
+                self.refused(now, place, link, CallError::WindowFull, out);
+                return;
+            }
         };
-        self.resolve(ticket, answer, out);
+        self.resolve(place, answer, out);
+    }
+
+    /// This link's copy came to nothing. Whether no other copy can have been executed.
+    fn was_not_taken(&mut self, place: Place, link: LinkId) -> bool {
+        self.sessions.get_mut(place).is_some_and(|entry| {
+            entry.sending.declined(link);
+            !entry.sending.may_be_taken()
+        })
+    }
+
+    /// The request is refused for a reason of its own: an error if no other copy can have been
+    /// executed, else a pause, since only an answer can tell.
+    fn refused(
+        &mut self,
+        now: Time,
+        place: Place,
+        link: LinkId,
+        error: CallError,
+        out: &mut Vec<Output>,
+    ) {
+        let definite = self.was_not_taken(place, link) || self.sessions.is_read(place);
+        let Some(entry) = self.sessions.get_mut(place) else {
+            return;
+        };
+        if definite && !entry.sending.queued {
+            self.resolve(place, Err(error), out);
+        } else if entry.sending.is_idle() && !entry.sending.queued {
+            entry.sending.hold(now.after(PAUSE));
+            self.look_at = self.look_at.min(now.after(PAUSE));
+        }
     }
 
     fn declined(
         &mut self,
         now: Time,
-        link: u64,
+        link: LinkId,
         calls: &[CallId],
         reason: &Decline,
         out: &mut Vec<Output>,
     ) {
         for &call in calls {
-            let ticket = if call.session == SessionId(0) {
-                Some(call.number)
-            } else {
-                self.outstanding.ticket(call)
+            let Some(place) = self.sessions.find(call) else {
+                continue;
             };
-            let Some(ticket) = ticket else { continue };
             self.counters.declined += 1;
-            let definite = self.outstanding.declined(ticket);
             match reason {
-                Decline::AskAnother => {
-                    self.last_fault = "the member asked to try another".to_owned()
-                }
+                Decline::AskAnother => self.ask_another(place, link, false),
+                Decline::Unavailable => self.ask_another(place, link, true),
                 Decline::Overloaded { limit } => {
                     let limit = limit.clone();
-                    if definite {
-                        self.resolve(ticket, Err(CallError::Overloaded { limit }), out);
-                    } else {
-                        self.outstanding.hold(ticket, now.after(PAUSE));
-                    }
+                    self.refused(now, place, link, CallError::Overloaded { limit }, out);
                 }
-                Decline::Unavailable => self.outstanding.unavailable(ticket),
                 Decline::Invalid { why } => {
-                    self.resolve(ticket, Err(CallError::Invalid { why: why.clone() }), out);
+                    let why = why.clone();
+                    self.refused(now, place, link, CallError::Invalid { why }, out);
                 }
             }
         }
         match reason {
             Decline::AskAnother | Decline::Unavailable => {
-                if self.current == Some(link) {
-                    self.leave(now);
+                self.links.rest(link, now.after(PAUSE));
+                if self.links.current() == Some(link) {
+                    self.sessions.lost(link);
                 }
             }
             Decline::Overloaded { .. } | Decline::Invalid { .. } => {}
         }
     }
 
+    fn ask_another(&mut self, place: Place, link: LinkId, unavailable: bool) {
+        let Some(entry) = self.sessions.get_mut(place) else {
+            return;
+        };
+        entry.sending.declined(link);
+        entry.sending.unavailable |= unavailable;
+        if entry.sending.is_idle() {
+            self.sessions.queue(place);
+        }
+    }
+
     // The turn.
 
-    pub(crate) fn turn(&mut self, now: Time, out: &mut Vec<Output>) {
-        if !self.outstanding.is_empty() && now >= self.tick_at {
-            self.tick_at = now.after(TICK);
-            for (ticket, error) in self.outstanding.expired(now, &self.last_fault) {
-                self.resolve(ticket, Err(error), out);
-            }
-            if self.outstanding.is_late(now, self.options.retry_after) {
-                self.leave(now);
-                self.outstanding.all_again();
-            }
+    fn tick(&mut self, now: Time, out: &mut Vec<Output>) {
+        if now >= self.look_at {
+            self.look(now, out);
         }
-        self.tend_links(now, out);
-        if let Some(link) = self.current
-            && self.links.get(&link).is_some_and(|link| link.ready)
-        {
-            let (requests, again) = self.outstanding.to_send(now, link);
-            self.counters.retried += again;
-            out.extend(
-                requests
-                    .into_iter()
-                    .map(|request| Output::Send { link, request }),
-            );
+        let tended = self.links.tend(now, out);
+        for link in tended.lost {
+            self.sessions.lost(link);
         }
-    }
-
-    /// Keeps one link to a member that takes requests, and one to another for when it ends.
-    fn tend_links(&mut self, now: Time, out: &mut Vec<Output>) {
-        let late: Vec<u64> = self
-            .links
-            .iter()
-            .filter(|(_, link)| {
-                let over = link.drains.is_some_and(|until| now >= until);
-                over || (!link.ready && now >= link.since.after(DIAL_PATIENCE))
-            })
-            .map(|(&number, _)| number)
-            .collect();
-        for link in late {
-            self.closed(now, link, "a member did not answer in time");
-            out.push(Output::Close { link });
-        }
-        let takes = |machine: &Machine, link: u64| {
-            machine
-                .links
-                .get(&link)
-                .is_some_and(|link| machine.contacts.takes(link.address))
+        self.counters.reconnected += u64::from(tended.moved);
+        let Some(current) = self.links.current() else {
+            return;
         };
-        if let Some(current) = self.current
-            && !takes(self, current)
-            && self.contacts.somebody_takes()
-        {
-            self.leave(now);
+        for (ticket, _) in std::mem::take(&mut self.greeting) {
+            self.answer(ticket, Ok(Answer::Ready), out);
         }
-        if self.current.is_none()
-            && let Some(standby) = self.standby
-            && self.links.get(&standby).is_some_and(|link| link.ready)
-            && takes(self, standby)
-        {
-            self.current = self.standby.take();
+        if self.sessions.is_waiting() {
+            let mut requests = Vec::new();
+            let patience = self.options.retry_after;
+            let (again, due) = self.sessions.send(now, current, patience, &mut requests);
+            self.counters.retried += again;
+            self.look_at = self.look_at.min(due);
+            out.extend(requests.into_iter().map(|request| Output::Send {
+                link: current,
+                request,
+            }));
         }
-        if self.current.is_none() {
-            let avoid = self.standby.and_then(|link| self.address(link));
-            self.current = self.dial(now, avoid, out);
-        }
-        if self
-            .current
-            .is_some_and(|link| self.links.get(&link).is_some_and(|link| link.ready))
-            && let Some(current) = self.current.and_then(|link| self.address(link))
-        {
-            let useless = self.standby.is_some_and(|link| !takes(self, link));
-            if useless && self.contacts.takers() > 1 {
-                if let Some(link) = self.standby.take() {
-                    self.links.remove(&link);
-                    out.push(Output::Close { link });
+    }
+
+    /// Resolves what has no time left, and sends again what was not answered.
+    fn look(&mut self, now: Time, out: &mut Vec<Output>) {
+        let current = self.links.current();
+        let look = self.sessions.look(now, current);
+        self.look_at = look.next.unwrap_or(NEVER);
+        for place in look.expired {
+            let error = self.sessions.get(place).map(|entry| {
+                if entry.sending.may_be_taken() {
+                    CallError::Deadline
+                } else if entry.sending.unavailable {
+                    CallError::Unavailable
+                } else {
+                    CallError::Unreached {
+                        last: self.fault().to_owned(),
+                    }
                 }
-            }
-            if self.standby.is_none() && self.contacts.takers() > 1 {
-                self.standby = self.dial(now, Some(current), out);
+            });
+            if let Some(error) = error {
+                self.resolve(place, Err(error), out);
             }
         }
-    }
-
-    fn address(&self, link: u64) -> Option<SocketAddr> {
-        self.links.get(&link).map(|link| link.address)
-    }
-
-    fn dial(&mut self, now: Time, avoid: Option<SocketAddr>, out: &mut Vec<Output>) -> Option<u64> {
-        let address = self.contacts.choose(now, avoid)?;
-        let link = self.next_link;
-        self.next_link += 1;
-        self.links.insert(
-            link,
-            Link {
-                address,
-                ready: false,
-                since: now,
-                drains: None,
-            },
-        );
-        out.push(Output::Dial { link, address });
-        Some(link)
-    }
-
-    pub(crate) fn deadline(&self) -> Option<Time> {
-        let tick = (!self.outstanding.is_empty()).then_some(self.tick_at);
-        let dials = self
-            .links
-            .values()
-            .filter_map(|link| match (link.ready, link.drains) {
-                (_, Some(until)) => Some(until),
-                (false, None) => Some(link.since.after(DIAL_PATIENCE)),
-                (true, None) => None,
-            });
-        let pause = self
-            .current
-            .is_none()
-            .then(|| self.contacts.next_try())
-            .flatten();
-        dials.chain(tick).chain(pause).min()
-    }
-
-    /// Everything under way ends.
-    pub(crate) fn shut_down(&mut self, out: &mut Vec<Output>) {
-        for ticket in self.outstanding.tickets() {
-            self.resolve(ticket, Err(CallError::ShutDown), out);
+        let (late, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.greeting)
+            .into_iter()
+            .partition(|&(_, until)| now >= until);
+        self.greeting = waiting;
+        for (ticket, _) in late {
+            let last = self.fault().to_owned();
+            self.answer(ticket, Err(CallError::Unreached { last }), out);
+        }
+        for &(_, until) in &self.greeting {
+            self.look_at = self.look_at.min(until);
+        }
+        if let (Some(sent), Some(link)) = (look.late, current) {
+            // A member that answers others may be held by the order; one that says nothing at all
+            // may be gone, and then everything it has must go elsewhere at once.
+            if self.links.is_quiet_since(link, sent) {
+                self.sessions.lost(link);
+            }
+            self.links.silent(link, now.after(self.options.retry_after));
         }
     }
 }
 
-/// Bytes of arguments that one frame may collect: far below what a member accepts.
-const FRAME_BYTES: usize = 1 << 20;
+/// A request that belongs to no session, by its token.
+fn ask(token: u64) -> CallId {
+    CallId {
+        session: SessionId(0),
+        number: token,
+    }
+}
 
-fn encoded(calls: &[wire::client::Call<'_>]) -> Bytes {
-    wire::frame::to_bytes(&calls).into()
+fn is_upgrade(body: &Body) -> bool {
+    matches!(body, Body::Upgrade(_))
 }

@@ -1,21 +1,38 @@
-//! Whom a client may speak to: what it was told at first, and the view since.
+//! Whom a client may speak to: what it was given at first, and the members since.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use wire::peer::Contact;
 use wire::{Position, Time};
+
+/// The pause before an address that failed is tried again; it doubles with each failure in a row.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+/// The longest pause: a group that comes back is found this soon.
+const PAUSE_MAX: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
 pub(super) struct Contacts {
     /// What the client was given.
     first: Vec<SocketAddr>,
     view: Position,
-    members: Vec<(SocketAddr, bool)>,
+    /// By seniority; empty until a member has said who they are.
+    members: Vec<Contact>,
     /// Spreads clients over the members.
-    turn: u64,
-    /// Not to be dialled again before.
-    failed: BTreeMap<SocketAddr, Time>,
+    nonce: u64,
+    marks: BTreeMap<SocketAddr, Mark>,
+}
+
+/// What is held against an address.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mark {
+    /// Connections that failed or broke, in a row.
+    failures: u32,
+    /// Not to be dialled, nor to be sent anything, before.
+    rest_until: Time,
+    /// It owes answers: others are preferred until then.
+    silent_until: Time,
 }
 
 impl Contacts {
@@ -24,77 +41,113 @@ impl Contacts {
             first,
             view: Position(0),
             members: Vec::new(),
-            turn: nonce,
-            failed: BTreeMap::new(),
+            nonce,
+            marks: BTreeMap::new(),
         }
     }
 
-    /// A list that is older than the known one changes nothing.
-    pub(super) fn learn(&mut self, view: Position, members: &[Contact]) {
-        if view >= self.view && !members.is_empty() {
-            self.view = view;
-            self.members = members
-                .iter()
-                .map(|m| (m.address, m.takes_requests))
-                .collect();
+    /// Whether the list changed. One that is older than the known one does not replace it, except
+    /// when nobody of the known one answers any more: then the group may have begun anew.
+    pub(super) fn learn(&mut self, view: Position, members: Vec<Contact>) -> bool {
+        let all_failed = self
+            .members
+            .iter()
+            .all(|member| self.has_failed(member.address));
+        if members.is_empty() || (view < self.view && !all_failed) || members == self.members {
+            return false;
         }
+        self.view = view;
+        self.members = members;
+        // What a member declined before says nothing of it now.
+        for member in self.members.iter().filter(|member| member.takes_requests) {
+            if let Some(mark) = self.marks.get_mut(&member.address)
+                && mark.failures == 0
+            {
+                mark.rest_until = Time(0);
+            }
+        }
+        let (members, first) = (&self.members, &self.first);
+        self.marks.retain(|address, _| {
+            first.contains(address) || members.iter().any(|member| member.address == *address)
+        });
+        true
     }
 
     pub(super) fn is_known(&self) -> bool {
         !self.members.is_empty()
     }
 
-    pub(super) fn all(&self) -> Vec<SocketAddr> {
-        self.members.iter().map(|(address, _)| *address).collect()
+    pub(super) fn members(&self) -> &[Contact] {
+        &self.members
     }
 
-    pub(super) fn takes(&self, address: SocketAddr) -> bool {
-        self.members.is_empty() || self.members.contains(&(address, true))
+    fn has_failed(&self, address: SocketAddr) -> bool {
+        self.marks
+            .get(&address)
+            .is_some_and(|mark| mark.failures > 0)
     }
 
-    pub(super) fn takers(&self) -> usize {
-        self.members.iter().filter(|(_, takes)| *takes).count()
+    /// A connection failed or broke.
+    pub(super) fn failed(&mut self, now: Time, address: SocketAddr) {
+        let mark = self.marks.entry(address).or_default();
+        let pause = PAUSE_MIN * 2_u32.pow(mark.failures.min(8));
+        mark.failures = mark.failures.saturating_add(1);
+        mark.rest_until = now.after(pause.min(PAUSE_MAX));
     }
 
-    pub(super) fn somebody_takes(&self) -> bool {
-        self.takers() > 0
+    /// A member answered as one.
+    pub(super) fn reached(&mut self, address: SocketAddr) {
+        self.marks.remove(&address);
     }
 
-    pub(super) fn failed(&mut self, address: SocketAddr, until: Time) {
-        self.failed.insert(address, until);
+    /// It declines: nothing is sent there before `until`.
+    pub(super) fn rest(&mut self, address: SocketAddr, until: Time) {
+        self.marks.entry(address).or_default().rest_until = until;
     }
 
-    /// Whom to dial now: a member that takes requests, else any member, else the first contacts;
-    /// nobody that failed a moment ago.
-    pub(super) fn choose(&mut self, now: Time, avoid: Option<SocketAddr>) -> Option<SocketAddr> {
-        self.failed.retain(|_, until| now < *until);
-        let takers = self
-            .members
-            .iter()
-            .filter(|(_, takes)| *takes)
-            .map(|(address, _)| *address);
-        let members = self.members.iter().map(|(address, _)| *address);
-        let groups: [Vec<SocketAddr>; 3] =
-            [takers.collect(), members.collect(), self.first.clone()];
-        for group in groups {
-            let free: Vec<SocketAddr> = group
-                .into_iter()
-                .filter(|address| !self.failed.contains_key(address) && Some(*address) != avoid)
-                .collect();
-            if !free.is_empty() {
-                self.turn = self.turn.wrapping_add(1);
-                let at = self.turn % free.len() as u64;
-                return usize::try_from(at)
-                    .ok()
-                    .and_then(|at| free.get(at))
-                    .copied();
+    /// It owes answers: others are preferred until then.
+    pub(super) fn silent(&mut self, address: SocketAddr, until: Time) {
+        self.marks.entry(address).or_default().silent_until = until;
+    }
+
+    /// Until when nothing is to be dialled or sent there, if that lies ahead.
+    pub(super) fn rests(&self, now: Time, address: SocketAddr) -> Option<Time> {
+        let mark = self.marks.get(&address)?;
+        (now < mark.rest_until).then_some(mark.rest_until)
+    }
+
+    pub(super) fn is_silent(&self, now: Time, address: SocketAddr) -> bool {
+        let mark = self.marks.get(&address);
+        mark.is_some_and(|mark| now < mark.silent_until)
+    }
+
+    /// Whom to use, best first: the members that take requests, from this client's own place in
+    /// their list on; when none of them can be reached, all members, then the first contacts.
+    pub(super) fn usable(&self) -> Vec<SocketAddr> {
+        let takes = |takes: bool| {
+            let members = self.members.iter();
+            let chosen = members.filter(move |member| member.takes_requests == takes);
+            self.rotated(chosen.map(|member| member.address).collect())
+        };
+        let mut usable = takes(true);
+        if usable.iter().all(|&address| self.has_failed(address)) {
+            usable.extend(takes(false));
+        }
+        if usable.iter().all(|&address| self.has_failed(address)) {
+            for address in self.rotated(self.first.clone()) {
+                if !usable.contains(&address) {
+                    usable.push(address);
+                }
             }
         }
-        None
+        usable
     }
 
-    /// When somebody may be dialled again.
-    pub(super) fn next_try(&self) -> Option<Time> {
-        self.failed.values().min().copied()
+    fn rotated(&self, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+        if !addresses.is_empty() {
+            let start = self.nonce % addresses.len() as u64;
+            addresses.rotate_left(usize::try_from(start).expect("smaller than a length"));
+        }
+        addresses
     }
 }

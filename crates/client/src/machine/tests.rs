@@ -1,1 +1,1 @@
-//! Tests of the machine by transcripts.
+//! Transcripts of the machine.
