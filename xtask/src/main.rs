@@ -14,6 +14,7 @@
 )]
 
 mod ci;
+mod demo;
 mod markdown;
 mod protocol;
 mod test;
@@ -31,6 +32,8 @@ use clap::Parser;
 enum Command {
     /// Build what the tests need and run all of them.
     Test,
+    /// Upgrade a ledger twice under load, kill a replica meanwhile, and report what clients saw.
+    Demo(demo::Arguments),
     /// Everything that must be green before a change goes in.
     Ci(ci::Arguments),
     /// Only the checks of the house: arrows, heads, protocol, paper, links, dependencies.
@@ -44,6 +47,7 @@ enum Command {
 fn main() -> ExitCode {
     let green = match Command::parse() {
         Command::Test => test::run(),
+        Command::Demo(arguments) => demo::run(arguments),
         Command::Ci(arguments) => ci::run(arguments),
         Command::Tidy => tidy::run(),
         Command::Protocol(arguments) => protocol::run(arguments),

@@ -344,7 +344,7 @@ mod tests {
         let request = |number: u64| Request {
             at: number * 500,
             done: number * 500 + 300 + number % 7 * 40,
-            kind: if number % 3 == 0 {
+            kind: if number.is_multiple_of(3) {
                 Kind::Read
             } else {
                 Kind::Write
@@ -355,7 +355,6 @@ mod tests {
             } else {
                 Outcome::Answered
             },
-            retried: false,
         };
         Record {
             head: Head {
@@ -366,6 +365,7 @@ mod tests {
                 limit_ms: 1000,
             },
             requests: (0..24_000).map(request).collect(),
+            resent: Vec::new(),
         }
     }
 

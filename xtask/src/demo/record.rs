@@ -1,4 +1,5 @@
-//! What the load wrote down: one line of JSON for its head, then one for each request.
+//! What the load wrote down: one line of JSON for its head, then one for each request, and one
+//! whenever some requests were sent again.
 //!
 //! `ledger-load` writes this file and nothing else reads its memory, so that every figure of the
 //! report can be computed again by anybody from the file alone. Times are microseconds since the
@@ -61,8 +62,24 @@ pub(crate) struct Request {
     pub(crate) session: u32,
     /// What became of it.
     pub(crate) outcome: Outcome,
-    /// Whether it was sent more than once.
-    pub(crate) retried: bool,
+}
+
+/// Some requests were sent again, under the same number and perhaps to another member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Resent {
+    /// When the load noticed.
+    pub(crate) at: u64,
+    /// How many sendings.
+    #[serde(rename = "resent")]
+    pub(crate) count: usize,
+}
+
+/// A line after the head.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Request(Request),
+    Resent(Resent),
 }
 
 /// A whole record, in the order of the intended starts.
@@ -72,6 +89,8 @@ pub(crate) struct Record {
     pub(crate) head: Head,
     /// All requests.
     pub(crate) requests: Vec<Request>,
+    /// When requests were sent again.
+    pub(crate) resent: Vec<Resent>,
 }
 
 /// Why a file is not a record.
@@ -90,7 +109,7 @@ pub(crate) enum RecordError {
         found: u32,
     },
     /// A line that is none of ours.
-    #[error("line {number} of the load's record is not a request: {why}")]
+    #[error("line {number} of the load's record is none that is known: {why}")]
     Line {
         /// Its number, from 1.
         number: usize,
@@ -109,11 +128,19 @@ impl Record {
             return Err(RecordError::Schema { found: head.schema });
         }
         let mut requests = Vec::new();
+        let mut resent = Vec::new();
         for (index, text) in lines {
-            requests.push(line(index + 1, &text?)?);
+            match line(index + 1, &text?)? {
+                Line::Request(request) => requests.push(request),
+                Line::Resent(some) => resent.push(some),
+            }
         }
         requests.sort_by_key(|request: &Request| request.at);
-        Ok(Record { head, requests })
+        Ok(Record {
+            head,
+            requests,
+            resent,
+        })
     }
 
     /// The time after which a request counts as failed, in microseconds.
@@ -156,9 +183,9 @@ mod tests {
     fn lines_of_the_load_are_read() {
         let text = format!(
             "{HEAD}\n{}\n{}\n",
-            r#"{"at":1500,"done":1001501,"kind":"write","session":1,"outcome":"answered","retried":true}"#,
-            r#"{"at":1000,"done":1310,"kind":"read","session":0,"outcome":"answered","retried":false}"#,
-        );
+            r#"{"at":1500,"done":1001501,"kind":"write","session":1,"outcome":"answered"}"#,
+            r#"{"at":1000,"done":1310,"kind":"read","session":0,"outcome":"answered"}"#,
+        ) + "{\"at\":101000,\"resent\":3}\n";
         let record = read(&text).unwrap();
         assert_eq!(record.head.sessions, 64);
         assert_eq!(record.requests[0].kind, Kind::Read, "by intended start");
@@ -168,6 +195,8 @@ mod tests {
             record.requests[1].failed(record.limit_us()),
             "answered, but after its time"
         );
+        let (at, count) = (101_000, 3);
+        assert_eq!(record.resent, [Resent { at, count }]);
     }
 
     #[test]

@@ -103,7 +103,7 @@ pub(crate) struct Total {
     pub(crate) duplicated: u64,
     /// Requests whose outcome nobody could say.
     pub(crate) unresolved: usize,
-    /// Requests that were sent more than once.
+    /// Sendings after a request's first.
     pub(crate) retried: usize,
     /// Requests that were meant to be sent, per second.
     pub(crate) offered_per_s: f64,
@@ -112,7 +112,7 @@ pub(crate) struct Total {
 }
 
 /// What the load's audit of the final state found.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct Audit {
     /// Transfers that were acknowledged to a client.
     pub(crate) acknowledged: u64,
@@ -124,6 +124,8 @@ pub(crate) struct Audit {
     pub(crate) phantom: u64,
     /// Transfers without a known outcome that it holds.
     pub(crate) unresolved_present: u64,
+    /// Accounts that hold something else than the transfers leave in them.
+    pub(crate) accounts_wrong: u64,
     /// What all accounts held together at the beginning.
     pub(crate) sum_expected: u64,
     /// What they hold now.
@@ -202,17 +204,23 @@ impl Report {
         faults
     }
 
-    /// The report as JSON, under names that do not change.
-    pub(crate) fn json(&self) -> String {
-        let json = Json {
+    fn as_json(&self) -> Json<'_> {
+        Json {
             steady: self.steady.into(),
             upgrades: self.upgrades.iter().map(JsonUpgrade::from).collect(),
             total: &self.total,
-        };
-        let mut text = serde_json::to_string_pretty(&json).expect("names and numbers are JSON");
-        text.push('\n');
-        text
+        }
     }
+}
+
+/// The report as JSON, under names that do not change; of several, a list.
+pub(crate) fn json(reports: &[Report]) -> String {
+    let all: Vec<Json<'_>> = reports.iter().map(Report::as_json).collect();
+    let text = match all.as_slice() {
+        [one] => serde_json::to_string_pretty(one),
+        all => serde_json::to_string_pretty(all),
+    };
+    text.expect("names and numbers are JSON") + "\n"
 }
 
 impl Audit {
@@ -223,6 +231,10 @@ impl Audit {
             (
                 self.phantom,
                 "transfers are there that were refused or never sent",
+            ),
+            (
+                self.accounts_wrong,
+                "accounts hold something else than their transfers leave in them",
             ),
         ];
         let mut faults = told(&counts);
@@ -332,7 +344,7 @@ impl Report {
 }
 
 /// Rows under each other: the first column to the left, the others to the right.
-fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+pub(crate) fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths: [usize; N] = std::array::from_fn(|column| width(column).unwrap_or(0));
     let mut text = String::new();
@@ -385,12 +397,14 @@ impl fmt::Display for Audit {
         write!(
             f,
             "Final state: {} acknowledged transfers, {} lost, {} duplicated, {} never acknowledged \
-             but present; {} unresolved ones present; the accounts hold {} of {}",
+             but present; {} unresolved ones present; {} accounts are wrong; the accounts hold {} \
+             of {}",
             self.acknowledged,
             self.lost,
             self.duplicated,
             self.phantom,
             self.unresolved_present,
+            self.accounts_wrong,
             self.sum_found,
             self.sum_expected,
         )
@@ -467,6 +481,7 @@ pub(crate) mod tests {
                 duplicated: 0,
                 phantom: 0,
                 unresolved_present: 0,
+                accounts_wrong: 0,
                 sum_expected: 64_000,
                 sum_found: 64_000,
             }),
@@ -501,6 +516,7 @@ pub(crate) mod tests {
         assert_eq!(audited(|a| a.lost = 1).len(), 1);
         assert_eq!(audited(|a| a.duplicated = 1).len(), 1);
         assert_eq!(audited(|a| a.phantom = 1).len(), 1);
+        assert_eq!(audited(|a| a.accounts_wrong = 1).len(), 1);
         assert_eq!(audited(|a| a.sum_found += 1).len(), 1);
         assert_eq!(
             audited(|a| a.acknowledged = 0).len(),
@@ -511,7 +527,7 @@ pub(crate) mod tests {
 
     #[test]
     fn the_json_has_exactly_the_agreed_names() {
-        let json: serde_json::Value = serde_json::from_str(&green().json()).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&json(&[green()])).unwrap();
         let names = |value: &serde_json::Value| {
             let mut names: Vec<String> = value.as_object().unwrap().keys().cloned().collect();
             names.sort();
@@ -531,6 +547,9 @@ pub(crate) mod tests {
         assert_eq!(json["upgrades"][0]["duration_ms"], 640.5);
         assert_eq!(json["upgrades"][0]["killed"], "holder");
         assert_eq!(json["steady"]["p999_ms"], 3.2);
+        let two: serde_json::Value =
+            serde_json::from_str(&super::json(&[green(), green()])).unwrap();
+        assert_eq!(two.as_array().map(Vec::len), Some(2));
     }
 
     #[test]

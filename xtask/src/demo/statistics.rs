@@ -43,7 +43,7 @@ pub(crate) struct Figures {
     pub(crate) requests: usize,
     /// Of these, how many failed.
     pub(crate) failed: usize,
-    /// Of these, how many were sent more than once.
+    /// How many were sent again here, each time counted.
     pub(crate) retried: usize,
     /// The longest time without any reply.
     pub(crate) longest_gap_us: u64,
@@ -76,7 +76,7 @@ pub(crate) fn figures(record: &Record, windows: &[Window], edges: Edges) -> Figu
     Figures {
         requests: here.len(),
         failed: here.iter().filter(|r| r.failed(limit_us)).count(),
-        retried: here.iter().filter(|r| r.retried).count(),
+        retried: retried(record, windows),
         longest_gap_us: replies.longest_gap(windows, edges),
         longest_session_gap_us: replies.longest_session_gap(windows, edges),
         p50_us: percentile(&latencies, 500),
@@ -84,6 +84,12 @@ pub(crate) fn figures(record: &Record, windows: &[Window], edges: Edges) -> Figu
         p999_us: percentile(&latencies, 999),
         max_us: latencies.last().copied().unwrap_or(0),
     }
+}
+
+fn retried(record: &Record, windows: &[Window]) -> usize {
+    let holds = |at: u64| windows.iter().any(|window| window.holds(at));
+    let here = record.resent.iter().filter(|resent| holds(resent.at));
+    here.map(|resent| resent.count).sum()
 }
 
 /// The latency that a request is charged with: without an answer, at least the client's patience.
@@ -175,7 +181,7 @@ fn longest(times: &[u64], windows: &[Window], edges: Edges) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::{Head, Kind};
+    use super::super::record::{Head, Kind, Resent};
     use super::*;
 
     /// A record from `(at, done, session)`, in milliseconds; `None` was never answered.
@@ -189,7 +195,6 @@ mod tests {
                 Some(_) => Outcome::Answered,
                 None => Outcome::Unresolved,
             },
-            retried: false,
         };
         Record {
             head: Head {
@@ -200,6 +205,7 @@ mod tests {
                 limit_ms: 1000,
             },
             requests: requests.iter().map(request).collect(),
+            resent: Vec::new(),
         }
     }
 
@@ -281,6 +287,17 @@ mod tests {
         assert_eq!(seen.failed, 2, "one unresolved, one late");
         assert_eq!(seen.p50_us, 1_000_000);
         assert_eq!(seen.max_us, 2_000_000);
+    }
+
+    #[test]
+    fn what_was_sent_again_counts_where_it_happened() {
+        let mut record = record(&[(0, Some(1), 0)]);
+        record.resent = [(5_000, 2), (15_000, 3)]
+            .map(|(at, count)| Resent { at, count })
+            .to_vec();
+        let retried = |windows: &[Window]| figures(&record, windows, Edges::Inside).retried;
+        assert_eq!(retried(&[ms(0, 10)]), 2);
+        assert_eq!(retried(&[ms(0, 10), ms(10, 20)]), 5);
     }
 
     #[test]
