@@ -75,6 +75,8 @@ pub(crate) enum Report {
 pub(crate) struct Executor {
     jobs: Sender<Vec<Job>>,
     reports: Receiver<Report>,
+    /// What a waker says is only heard while it lives, and the thread may end before we look.
+    _waker: Arc<Waker>,
 }
 
 impl Executor {
@@ -86,9 +88,10 @@ impl Executor {
     ) -> io::Result<Executor> {
         let (jobs, queue) = channel();
         let (sender, reports) = channel();
+        let waker = Arc::new(waker);
         let loops = Loop {
             reports: sender,
-            waker,
+            waker: Arc::clone(&waker),
         };
         thread::Builder::new()
             .name("executor".to_owned())
@@ -105,7 +108,11 @@ impl Executor {
                     process::exit(PANICKED);
                 }
             })?;
-        Ok(Executor { jobs, reports })
+        Ok(Executor {
+            jobs,
+            reports,
+            _waker: waker,
+        })
     }
 
     /// Queues the jobs of one turn.
@@ -122,7 +129,7 @@ impl Executor {
 
 struct Loop {
     reports: Sender<Report>,
-    waker: Waker,
+    waker: Arc<Waker>,
 }
 
 impl Loop {

@@ -44,7 +44,7 @@ fn a_group_of_one_serves_and_answers_pipelined_calls_together() {
     assert_eq!(client.members.len(), 1);
     let session = client.session;
     let calls: Vec<ClientRequest> = (1..=200)
-        .map(|number| add(session, number, number))
+        .map(|number| add(session, number, 0, number))
         .collect();
     client.send(&calls);
     let frames = client.results(200);

@@ -34,19 +34,25 @@ pub fn dial(address: SocketAddr, opener: Opener) -> (TcpStream, Option<Welcome>)
     (stream, welcome)
 }
 
-/// A call that adds a tag.
-pub fn add(session: SessionId, number: u64, tag: u64) -> ClientRequest {
+/// A call that adds a tag, from a client that has the replies up to `acknowledged`.
+pub fn add(session: SessionId, number: u64, acknowledged: u64, tag: u64) -> ClientRequest {
     let arguments = tag.to_le_bytes();
     ClientRequest::Calls {
-        calls: encoded(session, number, ADD, &arguments),
+        calls: encoded(session, number, acknowledged, ADD, &arguments),
     }
 }
 
-fn encoded(session: SessionId, number: u64, method: MethodId, arguments: &[u8]) -> bytes::Bytes {
+fn encoded(
+    session: SessionId,
+    number: u64,
+    acknowledged: u64,
+    method: MethodId,
+    arguments: &[u8],
+) -> bytes::Bytes {
     to_bytes(&vec![Call {
         session,
         number,
-        acknowledged: 0,
+        acknowledged,
         method,
         signature: SIGNATURE,
         arguments,
@@ -133,13 +139,13 @@ impl Client {
     /// Adds a tag and returns its place and the mark.
     pub fn add(&mut self, tag: u64) -> (u64, u8) {
         self.number += 1;
-        self.send(&[add(self.session, self.number, tag)]);
+        self.send(&[add(self.session, self.number, self.number - 1, tag)]);
         said(&self.results(1)[0][0])
     }
 
     /// Tries to add a tag under the session's next number; `None` if this member does not take it.
     pub fn try_add(&mut self, tag: u64) -> Option<(u64, u8)> {
-        self.send(&[add(self.session, self.number + 1, tag)]);
+        self.send(&[add(self.session, self.number + 1, self.number, tag)]);
         loop {
             match self.reply()? {
                 ClientReply::Results { results } => {
@@ -154,7 +160,7 @@ impl Client {
 
     /// How many tags there are, and the mark.
     pub fn count(&mut self) -> (u64, u8) {
-        let calls = encoded(self.session, 1 << 60, COUNT, &[]);
+        let calls = encoded(self.session, 1 << 60, 0, COUNT, &[]);
         self.send(&[ClientRequest::Reads {
             calls,
             stale: false,
