@@ -22,38 +22,33 @@ pub struct Now {
 /// The leader's source of stamps.
 #[derive(Debug, Default)]
 pub struct Clock {
-    /// The last stamp and the monotonic moment at which it was given or delivered.
-    last: Option<(OrderedTime, Time)>,
+    /// The group's time in microseconds, so that no part of a millisecond is lost between stamps,
+    /// and the monotonic moment at which it was so.
+    base: Option<(u64, Time)>,
 }
 
 impl Clock {
     /// Every member hears each delivered stamp, so that whoever leads next continues from it.
     pub fn heard(&mut self, stamp: OrderedTime, now: Now) {
-        if self.last.is_none_or(|(last, _)| stamp > last) {
-            self.last = Some((stamp, now.time));
+        if self.base.is_none_or(|(base, _)| stamp.0 > base / 1000) {
+            self.base = Some((stamp.0.saturating_mul(1000), now.time));
         }
     }
 
     /// The next stamp.
     pub fn stamp(&mut self, now: Now) -> OrderedTime {
-        let stamp = match self.last {
-            None => now.wall,
-            Some((last, at)) => {
-                let elapsed_ms = now.time.since(at).as_micros() as u64 / 1000;
-                let slew = elapsed_ms / SLEW_DIVISOR;
-                let even = last.0.saturating_add(elapsed_ms);
-                let wall = now
-                    .wall
-                    .0
-                    .clamp(even - slew.min(even), even.saturating_add(slew));
-                OrderedTime(wall.max(last.0))
+        let wall = now.wall.0.saturating_mul(1000);
+        let micros = match self.base {
+            None => wall,
+            Some((base, at)) => {
+                let elapsed = u64::try_from(now.time.since(at).as_micros()).unwrap_or(u64::MAX);
+                let even = base.saturating_add(elapsed);
+                let slew = elapsed / SLEW_DIVISOR;
+                wall.clamp(even - slew, even.saturating_add(slew))
             }
         };
-        // Only whole milliseconds move the base, or a fast loop would never see time pass.
-        if self.last.is_none_or(|(last, _)| stamp > last) {
-            self.last = Some((stamp, now.time));
-        }
-        stamp
+        self.base = Some((micros, now.time));
+        OrderedTime(micros / 1000)
     }
 }
 
@@ -90,12 +85,24 @@ mod tests {
     }
 
     #[test]
-    fn a_fast_loop_still_sees_time_pass() {
+    fn a_fast_loop_loses_no_time() {
         let mut clock = Clock::default();
         clock.stamp(now(0, 1_000));
-        for micros in 1..=2_000 {
-            clock.stamp(now(micros, 1_000 + micros / 1_000));
+        for turn in 1..=1_000 {
+            // Every 1.9 ms: the part of a millisecond counts.
+            clock.stamp(now(turn * 1_900, 1_000 + turn * 19 / 10));
         }
-        assert_eq!(clock.stamp(now(2_000, 1_002)), OrderedTime(1_002));
+        let stamp = clock.stamp(now(1_900_000, 2_900)).0;
+        assert!((2_899..=2_900).contains(&stamp), "{stamp}");
+    }
+
+    #[test]
+    fn a_stamp_that_is_late_catches_up_with_the_wall_clock() {
+        let mut clock = Clock::default();
+        clock.stamp(now(0, 1_000));
+        for turn in 1..=20_000 {
+            clock.stamp(now(turn * 1_000, 2_000 + turn));
+        }
+        assert_eq!(clock.stamp(now(20_000_000, 22_000)), OrderedTime(22_000));
     }
 }
