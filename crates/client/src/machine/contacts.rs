@@ -46,17 +46,15 @@ impl Contacts {
         }
     }
 
-    /// Whether the list changed. One that is older than the known one does not replace it, except
-    /// when nobody of the known one answers any more: then the group may have begun anew.
+    /// Whether the list changed. One that is older than the known one does not replace it.
     pub(super) fn learn(&mut self, view: Position, members: Vec<Contact>) -> bool {
-        let all_failed = self
-            .members
-            .iter()
-            .all(|member| self.has_failed(member.address));
-        if members.is_empty() || (view < self.view && !all_failed) || members == self.members {
+        if members.is_empty() || view < self.view {
             return false;
         }
         self.view = view;
+        if members == self.members {
+            return false;
+        }
         self.members = members;
         // What a member declined before says nothing of it now.
         for member in self.members.iter().filter(|member| member.takes_requests) {
@@ -71,6 +69,11 @@ impl Contacts {
             first.contains(address) || members.iter().any(|member| member.address == *address)
         });
         true
+    }
+
+    /// Nobody was connected for a while: the group may have begun anew, with views from the start.
+    pub(super) fn forget_view(&mut self) {
+        self.view = Position(0);
     }
 
     pub(super) fn is_known(&self) -> bool {

@@ -101,6 +101,9 @@ impl Links {
 
     /// The greeting is over.
     pub(super) fn welcomed(&mut self, now: Time, link: LinkId) {
+        if self.links.values().all(|link| !link.ready) {
+            self.contacts.forget_view();
+        }
         if let Some(link) = self.links.get_mut(&link) {
             link.ready = true;
             link.since = now;
