@@ -9,11 +9,14 @@ use wire::{MemberId, Position};
 
 use super::report::{Replacement, View};
 
-/// Everything that was seen so far.
+/// Everything that was seen so far. Moments are microseconds since 1970: the group is looked at
+/// before the load begins.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     /// Up to where the member that answered last had delivered the order.
     position: Position,
+    /// When that was.
+    looked_us: u64,
     seats: BTreeMap<Seat, SeatSeen>,
     replacements: Vec<Replacement>,
     /// By position and place in the history of that position.
@@ -31,8 +34,7 @@ struct SeatSeen {
 /// A record of the group's history.
 #[derive(Debug)]
 struct Seen {
-    /// Milliseconds since 1970.
-    time_ms: u64,
+    at_us: u64,
     what: String,
 }
 
@@ -44,6 +46,7 @@ impl Watch {
             return Vec::new();
         }
         self.position = status.position;
+        let last_us = std::mem::replace(&mut self.looked_us, at_us);
         for seat in 0..status.initial {
             self.seat(at_us, Seat(seat), status);
         }
@@ -56,24 +59,29 @@ impl Watch {
                 let members = record.members.join(" ");
                 let what = format!("{} [{members}]", record.what);
                 news.push(what.clone());
-                Seen {
-                    time_ms: record.time.0,
-                    what,
-                }
+                // The group's own time, as far as it agrees with ours: it was not there when we
+                // last looked, and it is now.
+                let at_us = (record.time.0 * 1000).clamp(last_us, at_us);
+                Seen { at_us, what }
             });
         }
         news
     }
 
-    /// The replacements that ended since they were last taken.
-    pub(crate) fn take_replacements(&mut self) -> Vec<Replacement> {
-        std::mem::take(&mut self.replacements)
+    /// The replacements that ended since they were last taken, with times since the load began.
+    pub(crate) fn take_replacements(&mut self, began_us: u64) -> Vec<Replacement> {
+        let mut taken = std::mem::take(&mut self.replacements);
+        for replacement in &mut taken {
+            replacement.began_us = replacement.began_us.saturating_sub(began_us);
+            replacement.ended_us = replacement.ended_us.saturating_sub(began_us);
+        }
+        taken
     }
 
-    /// The history, with times in microseconds since the load began.
+    /// The history, with times since the load began.
     pub(crate) fn views(&self, began_us: u64) -> Vec<View> {
         let view = |seen: &Seen| View {
-            at_us: (seen.time_ms * 1000).cast_signed() - began_us.cast_signed(),
+            at_us: seen.at_us.cast_signed() - began_us.cast_signed(),
             what: seen.what.clone(),
         };
         self.views.values().map(view).collect()
@@ -120,7 +128,7 @@ mod tests {
             watch.look(at_ms * 1000, &status(text));
         }
         let tuple = |r: Replacement| (r.seat, r.what, r.began_us / 1000, r.ended_us / 1000);
-        watch.take_replacements().into_iter().map(tuple).collect()
+        watch.take_replacements(0).into_iter().map(tuple).collect()
     }
 
     #[test]
@@ -162,7 +170,7 @@ mod tests {
         let mut old = status("1v1 2v1 3v1");
         old.position = Position(8);
         watch.look(1, &old);
-        assert_eq!(watch.take_replacements(), []);
+        assert_eq!(watch.take_replacements(0), []);
     }
 
     #[test]
@@ -176,10 +184,13 @@ mod tests {
         let mut watch = Watch::default();
         let mut group = status("1v1 2v1 3v1");
         group.history = vec![record(2, 10, "founded"), record(2, 10, "joined")];
-        assert_eq!(watch.look(0, &group).len(), 2);
-        group.history = vec![record(2, 10, "joined"), record(5, 12, "died")];
-        group.history.insert(0, record(2, 10, "founded"));
-        assert_eq!(watch.look(1, &group), ["died [1v1.0.0]"]);
+        assert_eq!(watch.look(11_500, &group).len(), 2);
+        group.history = vec![record(2, 10, "founded"), record(2, 10, "joined")];
+        group.history.push(record(5, 12, "died"));
+        assert_eq!(watch.look(12_500, &group), ["died [1v1.0.0]"]);
+        // A group whose time lags: what is new cannot have been there at the last look.
+        group.history = vec![record(7, 12, "gone")];
+        assert_eq!(watch.look(14_000, &group), ["gone [1v1.0.0]"]);
         let views = watch.views(11_000);
         let told: Vec<(i64, &str)> = views.iter().map(|v| (v.at_us, v.what.as_str())).collect();
         assert_eq!(
@@ -188,6 +199,7 @@ mod tests {
                 (-1000, "founded [1v1.0.0]"),
                 (-1000, "joined [1v1.0.0]"),
                 (1000, "died [1v1.0.0]"),
+                (1500, "gone [1v1.0.0]"),
             ]
         );
     }

@@ -42,7 +42,10 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ("installation", &["wire"]),
     ("bench", &["remex", "wire", "client", "kv", "installation"]),
     // Real processes, from outside; the failing versions are services like any other.
-    ("end-to-end", &["remex", "wire", "ledger-v1", "installation"]),
+    (
+        "end-to-end",
+        &["remex", "wire", "ledger-v1", "installation"],
+    ),
     // It starts the load as a process, and needs no client itself.
     ("xtask", &["wire", "installation"]),
 ];
