@@ -49,6 +49,8 @@ pub(crate) struct Connections {
     unsent: BTreeSet<u64>,
     patience: BTreeSet<(Time, u64)>,
     scratch: Vec<u8>,
+    /// Clients are not read from for now.
+    clients_wait: bool,
 }
 
 impl Connections {
@@ -65,6 +67,7 @@ impl Connections {
             unsent: BTreeSet::new(),
             patience: BTreeSet::new(),
             scratch: vec![0; SCRATCH],
+            clients_wait: false,
         })
     }
 
@@ -92,8 +95,19 @@ impl Connections {
     }
 
     fn ready(&self) -> impl Iterator<Item = u64> {
-        let ready = |number: &&u64| self.table.get(number).is_some_and(Connection::ready);
+        let ready = |number: &&u64| {
+            let connection = self.table.get(number);
+            connection.is_some_and(|connection| {
+                let waits = self.clients_wait && connection.purpose == Purpose::Client;
+                connection.ready() && !waits
+            })
+        };
         self.readable.iter().filter(ready).copied()
+    }
+
+    /// Whether clients' requests stay in their sockets for now.
+    pub(crate) fn let_clients_wait(&mut self, wait: bool) {
+        self.clients_wait = wait;
     }
 
     /// The connections to read from in this turn.

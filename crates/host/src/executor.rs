@@ -8,6 +8,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
@@ -25,6 +26,10 @@ const PANICKED: i32 = 101;
 /// Results are merged into frames of about this size: large enough to cost nothing per result,
 /// small enough for any client's limit.
 const RESULTS_FRAME: usize = 256 << 10;
+/// Bytes of reads that may wait for the executor; above it clients are not read from: some hundred
+/// milliseconds of work. Ordered requests have limits of their own, and what is ordered must be
+/// taken.
+const READS_QUEUED_MAX: usize = 4 << 20;
 /// What a result takes besides its reply, about.
 const RESULT_OVERHEAD: usize = 32;
 
@@ -75,6 +80,8 @@ pub(crate) enum Report {
 pub(crate) struct Executor {
     jobs: Sender<Vec<Job>>,
     reports: Receiver<Report>,
+    /// Bytes of reads in the queue.
+    queued: Arc<AtomicUsize>,
     /// What a waker says is only heard while it lives, and the thread may end before we look.
     _waker: Arc<Waker>,
 }
@@ -89,18 +96,19 @@ impl Executor {
         let (jobs, queue) = channel();
         let (sender, reports) = channel();
         let waker = Arc::new(waker);
-        let loops = Loop {
-            reports: sender,
-            waker: Arc::clone(&waker),
+        let queued = Arc::new(AtomicUsize::new(0));
+        let thread = Thread {
+            program,
+            execute,
+            queued: Arc::clone(&queued),
+            to: Loop {
+                reports: sender,
+                waker: Arc::clone(&waker),
+            },
         };
         thread::Builder::new()
             .name("executor".to_owned())
             .spawn(move || {
-                let thread = Thread {
-                    program,
-                    execute,
-                    to: loops,
-                };
                 if let Err(panic) = catch_unwind(AssertUnwindSafe(|| thread.run(&queue))) {
                     // A crash is what the group masks; going on with half a step is not.
                     let text = transfer::panic_text(panic.as_ref());
@@ -111,14 +119,22 @@ impl Executor {
         Ok(Executor {
             jobs,
             reports,
+            queued,
             _waker: waker,
         })
     }
 
     /// Queues the jobs of one turn.
     pub(crate) fn send(&self, jobs: Vec<Job>) {
+        let reads = jobs.iter().map(reads_size).sum();
+        self.queued.fetch_add(reads, Ordering::Relaxed);
         // The thread ends before us only by the job that ends it, or with the process.
         let _ended = self.jobs.send(jobs);
+    }
+
+    /// Whether more reads had better wait. A report follows when that changes.
+    pub(crate) fn is_full(&self) -> bool {
+        self.queued.load(Ordering::Relaxed) > READS_QUEUED_MAX
     }
 
     /// What was done since the last time.
@@ -143,6 +159,7 @@ impl Loop {
 struct Thread {
     program: Arc<Program>,
     execute: Option<Box<dyn Execute>>,
+    queued: Arc<AtomicUsize>,
     to: Loop,
 }
 
@@ -151,6 +168,7 @@ impl Thread {
         let mut answers = Vec::new();
         for batch in queue {
             for job in batch {
+                self.queued.fetch_sub(reads_size(&job), Ordering::Relaxed);
                 match job {
                     Job::Work(work) => self.service().handle(work, &mut answers),
                     Job::Fetch(fetch) => self.fetch(&fetch),
@@ -207,6 +225,14 @@ impl Thread {
             position,
             result,
         });
+    }
+}
+
+fn reads_size(job: &Job) -> usize {
+    if let Job::Work(Work::Reads { calls, .. }) = job {
+        calls.len()
+    } else {
+        0
     }
 }
 

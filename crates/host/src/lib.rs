@@ -26,6 +26,7 @@ mod daemons;
 mod donations;
 mod driver;
 mod executor;
+mod inputs;
 mod launch;
 mod life;
 mod links;

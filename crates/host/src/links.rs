@@ -133,13 +133,6 @@ impl Links {
         was_link
     }
 
-    /// The peer does not want the link now: no hurry to ask again.
-    pub(crate) fn refused(&mut self, id: MemberId) {
-        if let Some(peer) = self.peers.get_mut(&id) {
-            peer.pause = REDIAL_MAX;
-        }
-    }
-
     /// The link to a peer.
     pub(crate) fn link(&self, peer: MemberId) -> Option<u64> {
         match self.peers.get(&peer)?.state {

@@ -11,18 +11,23 @@
 mod world;
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use wire::Version;
 use wire::client::{ClientReply, ClientRequest};
-use wire::daemon::{DaemonReply, DaemonRequest};
+use wire::daemon::{DaemonReply, DaemonRequest, Role};
 use wire::hello::{Hello, Opener, Welcome};
 use wire::log::UpgradeRequest;
-use wire::member::Binary;
+use wire::member::{Binary, Formats};
+use wire::peer::{Join, PeerMessage, TransferHead};
+use wire::{MemberId, Position, Version};
 
-use world::client::{Client, add, dial, said};
+use world::client::{Client, add, dial, said, stale_counts};
 use world::installation::{Installation, Seen, build};
+use world::service::UNMAPPABLE;
 use world::{GROUP, read_frame, write_frame};
 
 /// Longer than anything takes that works.
@@ -236,4 +241,202 @@ fn a_group_is_upgraded_while_a_client_goes_on() {
     let status = client.status();
     assert_eq!(status.effective, Version::new(2, 0, 0));
     assert_eq!(status.members.len(), 3);
+}
+
+#[test]
+fn a_version_that_panics_in_its_mapping_leaves_the_group_as_it_was() {
+    let hosts = Installation::new(1);
+    let address = hosts.found(1);
+    let mut client = Client::open(address);
+    assert_eq!(client.add(UNMAPPABLE), (1, 1));
+    upgrade(&mut client, Duration::from_secs(10));
+    let ended = hosts.wait(|seen| match seen {
+        Seen::Ended {
+            version, success, ..
+        } => Some((version.clone(), *success)),
+        Seen::Told { .. } => None,
+    });
+    assert_eq!(ended, (Version::new(2, 0, 0), false));
+    let until = Instant::now() + PATIENCE;
+    let upgrade = loop {
+        let upgrade = client.status().upgrade.unwrap();
+        if upgrade.state != "running" {
+            break upgrade;
+        }
+        assert!(Instant::now() < until, "still {upgrade:?}");
+        assert!(client.add(0).1 == 1);
+    };
+    assert_eq!(upgrade.state, "failed");
+    assert_eq!(client.add(0).1, 1);
+}
+
+/// Reads by a client that lets the replies pile up: more than all buffers on the way hold.
+const PILE: u64 = 3_000_000;
+/// Reads per request.
+const BATCH: u64 = 1_000;
+
+#[test]
+fn a_client_that_does_not_read_is_paused_and_then_gets_everything() {
+    let address = Installation::new(1).found(1);
+    let mut client = Client::open(address);
+    let mut sender = client.sender();
+    let session = client.session;
+    let sent = Arc::new(AtomicU64::new(0));
+    let progress = Arc::clone(&sent);
+    let sending = thread::spawn(move || {
+        for _ in 0..PILE / BATCH {
+            assert!(write_frame(&mut sender, &stale_counts(session, BATCH)));
+            progress.fetch_add(BATCH, Ordering::Relaxed);
+        }
+    });
+    let mut before = 0;
+    loop {
+        // A member that takes requests takes thousands in this time.
+        thread::sleep(Duration::from_millis(300));
+        let now = sent.load(Ordering::Relaxed);
+        if now == before {
+            break;
+        }
+        before = now;
+    }
+    assert!(before < PILE, "never paused");
+    let mut other = Client::open(address);
+    assert_eq!(other.add(1), (1, 1), "others are served meanwhile");
+    let results: usize = client.results(PILE as usize).iter().map(Vec::len).sum();
+    assert_eq!(results as u64, PILE);
+    sending.join().unwrap();
+}
+
+/// A joiner that the test plays, up to its state.
+struct Played {
+    member: MemberId,
+    incarnation: u64,
+    listener: TcpListener,
+}
+
+fn play_joiner(hosts: &Installation, founder: SocketAddr) -> Played {
+    let assignment = hosts.wait(|seen| match seen {
+        Seen::Told {
+            request: DaemonRequest::Start { assignment, .. },
+            ..
+        } => Some(assignment.clone()),
+        _ => None,
+    });
+    let Role::Join { seat, attempt, .. } = assignment.role else {
+        panic!("a second founder");
+    };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let (mut link, welcome) = dial(founder, Opener::Joiner);
+    assert!(matches!(welcome, Some(Welcome::Accepted { .. })));
+    let join = Join {
+        host: "host1".to_owned(),
+        address: listener.local_addr().unwrap(),
+        binary: Binary {
+            version: assignment.version.clone(),
+            build: assignment.build.unwrap(),
+        },
+        service: "list".to_owned(),
+        formats: Formats {
+            own: 1,
+            reads: vec![1],
+            writes: vec![1],
+        },
+        seat,
+        attempt,
+        process: 1,
+    };
+    write_frame(&mut link, &PeerMessage::Join(join));
+    let Some(PeerMessage::Admitted {
+        member,
+        incarnation,
+        donor_address,
+        position,
+        ..
+    }) = read_frame(&mut link)
+    else {
+        panic!("not admitted");
+    };
+    let opener = Opener::Bulk {
+        incarnation,
+        joiner: member,
+        position,
+    };
+    let (mut bulk, welcome) = dial(donor_address, opener);
+    assert!(matches!(welcome, Some(Welcome::Accepted { .. })));
+    let head: TransferHead = read_frame(&mut bulk).unwrap();
+    assert_eq!(head.position, position);
+    let mut state = Vec::new();
+    bulk.read_to_end(&mut state).unwrap();
+    assert!(state.len() >= 4 + 32, "at least the end and the digest");
+    Played {
+        member,
+        incarnation,
+        listener,
+    }
+}
+
+impl Played {
+    fn opener(&self) -> Opener {
+        Opener::Peer {
+            incarnation: self.incarnation,
+            member: self.member,
+            view: Position(0),
+        }
+    }
+
+    /// The founder dials: the connection, and who it says it is.
+    fn accept(&self) -> (TcpStream, Hello) {
+        let (mut link, _) = self.listener.accept().unwrap();
+        link.set_read_timeout(Some(PATIENCE)).unwrap();
+        let hello = read_frame(&mut link).unwrap();
+        (link, hello)
+    }
+
+    /// The answer of the played member to whoever dials it.
+    fn welcome(&self, member: u64) -> Welcome {
+        Welcome::Accepted {
+            protocol: 1,
+            member: MemberId::new(member),
+            view: Position(0),
+        }
+    }
+}
+
+#[test]
+fn a_link_that_breaks_is_made_again_by_either_side() {
+    let hosts = Installation::with_played(2, &[1]);
+    let founder = hosts.found(2);
+    let played = play_joiner(&hosts, founder);
+    assert_eq!(played.member.number(), 2);
+
+    let (mut first, welcome) = dial(founder, played.opener());
+    let id = MemberId::new(1);
+    assert!(matches!(welcome, Some(Welcome::Accepted { member, .. }) if member == id));
+    assert!(
+        read_frame::<PeerMessage>(&mut first).is_some(),
+        "the link is used"
+    );
+
+    let (mut second, _) = dial(founder, played.opener());
+    assert!(closes(&mut first), "the newer link replaces the older");
+    assert!(read_frame::<PeerMessage>(&mut second).is_some());
+
+    drop(second);
+    let broke = Instant::now();
+    let (mut wrong, hello) = played.accept();
+    assert!(
+        broke.elapsed() >= Duration::from_millis(400),
+        "the lower id waits"
+    );
+    assert!(matches!(hello.opener, Opener::Peer { member, .. } if Some(member) == id));
+    write_frame(&mut wrong, &played.welcome(7));
+    assert!(closes(&mut wrong), "somebody else listens there by now");
+
+    let (mut third, _) = played.accept();
+    write_frame(&mut third, &played.welcome(2));
+    assert!(read_frame::<PeerMessage>(&mut third).is_some());
+
+    third.write_all(&[0xff; 8]).unwrap();
+    assert!(closes(&mut third), "malformed");
+    assert_eq!(Client::open(founder).add(1), (1, 1));
 }

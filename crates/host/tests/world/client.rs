@@ -60,6 +60,22 @@ fn encoded(
     .into()
 }
 
+/// So many reads of this member's own state in one request.
+pub fn stale_counts(session: SessionId, count: u64) -> ClientRequest {
+    let call = |number| Call {
+        session,
+        number,
+        acknowledged: 0,
+        method: COUNT,
+        signature: SIGNATURE,
+        arguments: &[],
+    };
+    ClientRequest::Reads {
+        calls: to_bytes(&(0..count).map(call).collect::<Vec<_>>()).into(),
+        stale: true,
+    }
+}
+
 /// The number and the mark of a reply.
 pub fn said(result: &CallResult) -> (u64, u8) {
     let Outcome::Done(reply) = &result.outcome else {
@@ -156,6 +172,11 @@ impl Client {
                 _ => {}
             }
         }
+    }
+
+    /// The sending half, for another thread.
+    pub fn sender(&self) -> TcpStream {
+        self.to.try_clone().unwrap()
     }
 
     /// How many tags there are, and the mark.

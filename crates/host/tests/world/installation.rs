@@ -47,6 +47,8 @@ struct Inner {
     hosts: Vec<HostRecord>,
     seen: Mutex<Vec<Seen>>,
     news: Condvar,
+    /// Hosts whose daemon only remembers what it is asked to start: the test plays the replica.
+    played: Vec<usize>,
     /// Connections to the local sockets, so that a test can cut them.
     lines: Mutex<Vec<std::os::unix::net::UnixStream>>,
 }
@@ -59,6 +61,10 @@ pub fn build(version: &Version) -> Build {
 
 impl Installation {
     pub fn new(hosts: usize) -> Installation {
+        Installation::with_played(hosts, &[])
+    }
+
+    pub fn with_played(hosts: usize, played: &[usize]) -> Installation {
         let directory = tempfile::tempdir().unwrap();
         let local = Ipv4Addr::LOCALHOST;
         let mut sockets = Vec::new();
@@ -82,6 +88,7 @@ impl Installation {
             hosts: records,
             seen: Mutex::default(),
             news: Condvar::new(),
+            played: played.to_vec(),
             lines: Mutex::default(),
         };
         let all = Installation {
@@ -118,7 +125,7 @@ impl Installation {
         let foundation = Foundation {
             stack: replica::USUAL.to_owned(),
             initial,
-            minimal: 1,
+            minimal: u32::from(initial > 1),
             hosts: self.inner.hosts.clone(),
         };
         let assignment = Assignment {
@@ -182,10 +189,12 @@ impl Installation {
                     build,
                 });
                 let say = say.clone();
-                self.start(host, assignment.clone(), move |success| {
-                    let how = format!("ended, success: {success}");
-                    say(&DaemonReply::Ended { token, how });
-                });
+                if !self.inner.played.contains(&host) {
+                    self.start(host, assignment.clone(), move |success| {
+                        let how = format!("ended, success: {success}");
+                        say(&DaemonReply::Ended { token, how });
+                    });
+                }
             } else if let DaemonRequest::Register { .. } = &request {
                 let host = self.inner.hosts[host].name.clone();
                 say(&DaemonReply::Registered { host });
