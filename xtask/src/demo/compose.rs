@@ -5,6 +5,10 @@ use super::record::{Outcome, Record};
 use super::report::{Phase, Report, Total, Upgrade};
 use super::statistics::{Edges, Window, figures};
 
+/// How long after its end an upgrade is still charged with what clients see: those of the member
+/// that left last have to find another one.
+const AFTERMATH_US: u64 = 1_000_000;
+
 /// The report of a flight.
 pub(super) fn report(mut flown: Flown, record: &Record) -> Report {
     if record.head.began_us != flown.began_us {
@@ -12,38 +16,11 @@ pub(super) fn report(mut flown: Flown, record: &Record) -> Report {
         flown.faults.push(fault.to_owned());
     }
     let steady = steady(&flown.upgrades, flown.stopped_us);
-    let mut phases = Vec::new();
-    let names = flown
-        .upgrades
-        .iter()
-        .map(|upgrade| format!("upgrade to {}", upgrade.to));
-    let mut names = names.collect::<Vec<_>>().into_iter();
-    let before = flown
-        .upgrades
-        .iter()
-        .map(|upgrade| upgrade.from.to_string());
-    let last = flown.upgrades.last().map(|upgrade| upgrade.to.to_string());
-    for (version, window) in before.chain(last).zip(&steady) {
-        phases.push(Phase {
-            name: format!("steady, {version}"),
-            window: *window,
-            figures: figures(record, &[*window], Edges::Inside),
-        });
-        let at = phases.len() / 2;
-        if let (Some(name), Some(upgrade)) = (names.next(), flown.upgrades.get(at)) {
-            let window = upgrade.window();
-            phases.push(Phase {
-                name,
-                window,
-                figures: figures(record, &[window], Edges::Touching),
-            });
-        }
-    }
     let (lost, duplicated) = flown.audit.as_ref().map_or((0, 0), |audit| {
         (audit.lost, audit.duplicated + audit.phantom)
     });
     Report {
-        phases,
+        phases: phases(&flown.upgrades, &steady, record),
         steady: figures(record, &steady, Edges::Inside),
         upgrades: flown
             .upgrades
@@ -57,11 +34,40 @@ pub(super) fn report(mut flown: Flown, record: &Record) -> Report {
     }
 }
 
+/// Steady stretches and upgrades in turn.
+fn phases(upgrades: &[Upgraded], steady: &[Window], record: &Record) -> Vec<Phase> {
+    let mut phases = Vec::new();
+    for (index, window) in steady.iter().enumerate() {
+        let next = upgrades.get(index);
+        let version = next.map(|upgrade| &upgrade.from);
+        let version = version.or(upgrades.last().map(|upgrade| &upgrade.to));
+        phases.push(Phase {
+            name: version.map_or("steady".to_owned(), |version| format!("steady, {version}")),
+            window: *window,
+            figures: figures(record, &[*window], Edges::Inside),
+        });
+        phases.extend(next.map(|upgrade| Phase {
+            name: format!("upgrade to {}", upgrade.to),
+            window: upgrade.charged(),
+            figures: figures(record, &[upgrade.charged()], Edges::Touching),
+        }));
+    }
+    phases
+}
+
 impl Upgraded {
     fn window(&self) -> Window {
         Window {
             from_us: self.from_us,
             to_us: self.to_us,
+        }
+    }
+
+    /// From the command until the last client can have felt it.
+    fn charged(&self) -> Window {
+        Window {
+            from_us: self.from_us,
+            to_us: self.to_us + AFTERMATH_US,
         }
     }
 }
@@ -70,7 +76,7 @@ impl Upgraded {
 fn steady(upgrades: &[Upgraded], stopped_us: u64) -> Vec<Window> {
     let begins = [0]
         .into_iter()
-        .chain(upgrades.iter().map(|upgrade| upgrade.to_us));
+        .chain(upgrades.iter().map(|upgrade| upgrade.charged().to_us));
     let ends = upgrades
         .iter()
         .map(|upgrade| upgrade.from_us)
@@ -80,12 +86,11 @@ fn steady(upgrades: &[Upgraded], stopped_us: u64) -> Vec<Window> {
 }
 
 fn upgrade(upgraded: Upgraded, record: &Record) -> Upgrade {
-    let window = upgraded.window();
     Upgrade {
         from: upgraded.from.to_string(),
         to: upgraded.to.to_string(),
-        window,
-        figures: figures(record, &[window], Edges::Touching),
+        window: upgraded.window(),
+        figures: figures(record, &[upgraded.charged()], Edges::Touching),
         killed: upgraded.killed,
         replacements: upgraded.replacements,
         proofs: upgraded.proofs,
@@ -199,13 +204,13 @@ mod tests {
             phases,
             [
                 ("steady, 1.0.0", 10_000),
-                ("upgrade to 2.0.0", 1_000),
-                ("steady, 2.0.0", 9_000),
-                ("upgrade to 3.0.0", 2_000),
-                ("steady, 3.0.0", 18_000),
+                ("upgrade to 2.0.0", 2_000),
+                ("steady, 2.0.0", 8_000),
+                ("upgrade to 3.0.0", 3_000),
+                ("steady, 3.0.0", 17_000),
             ]
         );
-        assert_eq!(report.steady.requests, 37_000);
+        assert_eq!(report.steady.requests, 35_000);
         assert_eq!(report.upgrades[0].figures.retried, 7);
         assert_eq!(report.total.requests, 40_000);
         assert!((report.total.achieved_per_s - 1000.0).abs() < 1.0);

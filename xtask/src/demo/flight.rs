@@ -26,11 +26,11 @@ use super::watch::Watch;
 pub(super) const LEDGER: &str = "ledger";
 /// How many members it has.
 pub(super) const MEMBERS: u32 = 3;
-/// Undisturbed load before the first upgrade and after the last: ten seconds and some margin, so
-/// that ten are left when the edges are cut.
-const STEADY: Duration = Duration::from_millis(10_500);
+/// Undisturbed load before the first upgrade and after the last: ten seconds are left when the
+/// edges are cut and the second that is still charged to the upgrade.
+const STEADY: Duration = Duration::from_millis(11_500);
 /// Undisturbed load between the upgrades: enough to see that the first left nothing behind.
-const BETWEEN: Duration = Duration::from_secs(5);
+const BETWEEN: Duration = Duration::from_secs(6);
 /// How long the load may take to prepare its sessions and accounts, and to audit.
 const LOAD_PATIENCE: Duration = Duration::from_secs(15);
 /// How often the group is looked at while nothing happens.

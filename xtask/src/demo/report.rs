@@ -47,7 +47,7 @@ pub(crate) struct Upgrade {
     pub(crate) to: String,
     /// From the command until every seat runs the target and no old process is left.
     pub(crate) window: Window,
-    /// What clients saw.
+    /// What clients saw from the command until one second after the end.
     pub(crate) figures: Figures,
     /// Who was killed in the middle of it.
     pub(crate) killed: Option<Kill>,

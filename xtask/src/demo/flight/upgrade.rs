@@ -45,7 +45,7 @@ impl Flight<'_> {
             from_us as f64 / 1e6
         ));
         let mut strike = role.map(Strike::new);
-        self.await_end(&target, &old, strike.as_mut())?;
+        let ended = self.await_end(&target, &old, strike.as_mut());
         let to_us = self.now_us();
         let took = (to_us - from_us) as f64 / 1e3;
         let at = to_us as f64 / 1e6;
@@ -67,7 +67,7 @@ impl Flight<'_> {
             replacements: self.watch.take_replacements(self.began_us),
             proofs,
         });
-        Ok(())
+        ended
     }
 
     /// Waits until all seats run the target and no old process is left, and strikes meanwhile.
