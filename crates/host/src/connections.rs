@@ -36,7 +36,8 @@ const FIRST: u64 = 16;
 #[derive(Debug)]
 pub(crate) struct Connections {
     registry: Registry,
-    listener: TcpListener,
+    /// Until the process ends.
+    listener: Option<TcpListener>,
     /// Somebody may wait at the listener: readiness is told once.
     accepting: bool,
     /// When to try again after accepting failed.
@@ -58,7 +59,7 @@ impl Connections {
         registry.register(&mut listener, LISTENER, Interest::READABLE)?;
         Ok(Connections {
             registry,
-            listener,
+            listener: Some(listener),
             accepting: false,
             accept_again: None,
             table: BTreeMap::new(),
@@ -126,10 +127,10 @@ impl Connections {
         }
         let mut turned_away = None;
         for _ in 0..ACCEPTED_PER_TURN_MAX {
-            if !self.accepting {
+            let Some(listener) = self.listener.as_ref().filter(|_| self.accepting) else {
                 break;
-            }
-            match self.listener.accept() {
+            };
+            match listener.accept() {
                 Ok((_, from)) if self.table.len() >= CONNECTIONS_MAX => {
                     turned_away = Some(format!(
                         "{from} turned away: {CONNECTIONS_MAX} connections stand"
@@ -153,6 +154,13 @@ impl Connections {
             }
         }
         turned_away
+    }
+
+    /// Nobody is let in any more: whoever waits or dials is refused by the system.
+    pub(crate) fn stop_accepting(&mut self) {
+        self.listener = None;
+        self.accepting = false;
+        self.accept_again = None;
     }
 
     /// Dials a member or another host's daemon. It must stand and answer `until` then.

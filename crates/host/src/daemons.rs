@@ -269,3 +269,112 @@ fn failed(token: u64, why: &str) -> DaemonReply {
         why: format!("the host's daemon cannot be reached: {why}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use mio::{Events, Poll};
+
+    use super::*;
+
+    const START: Time = Time(1_000_000);
+
+    fn at(seconds: u64) -> Time {
+        START.after(Duration::from_secs(seconds))
+    }
+
+    /// The daemons of `alpha`, whose own socket nobody serves.
+    fn alone() -> (Poll, Connections, Daemons) {
+        let poll = Poll::new().unwrap();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let listener = mio::net::TcpListener::bind(address).unwrap();
+        let registry = poll.registry().try_clone().unwrap();
+        let connections = Connections::new(registry, listener).unwrap();
+        let register = DaemonRequest::Register {
+            process: 1,
+            group: "group".to_owned(),
+            address,
+        };
+        let path = PathBuf::from("/nonexistent/daemon");
+        let daemons = Daemons::new(START, "alpha".to_owned(), Some((path, register)));
+        (poll, connections, daemons)
+    }
+
+    fn inventory(token: u64) -> DaemonRequest {
+        DaemonRequest::Inventory { token }
+    }
+
+    fn host(name: &str, daemon: SocketAddr) -> HostRecord {
+        HostRecord {
+            name: name.to_owned(),
+            daemon,
+        }
+    }
+
+    #[test]
+    fn a_replica_without_its_daemon_ends_itself_after_a_minute() {
+        let (_poll, mut connections, mut daemons) = alone();
+        assert!(daemons.tend(at(0), &mut connections).is_some());
+        assert!(daemons.tend(at(1), &mut connections).is_none(), "said once");
+        assert_eq!(daemons.deadline(), Some(at(1).after(REDIAL)));
+        assert_eq!(daemons.alone_too_long(at(59)), None);
+        assert!(daemons.alone_too_long(at(60)).is_some());
+    }
+
+    #[test]
+    fn our_own_daemon_is_never_asked_elsewhere() {
+        let (_poll, mut connections, mut daemons) = alone();
+        let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let host = host("alpha", other.local_addr().unwrap());
+        let answer = daemons.ask(START, &mut connections, &host, 5, &inventory(5));
+        assert!(matches!(answer, Some(DaemonReply::Failed { token: 5, .. })));
+    }
+
+    #[test]
+    fn requests_to_a_daemon_that_is_not_there_fail_all() {
+        let (mut poll, mut connections, mut daemons) = alone();
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let beta = host("beta", free.local_addr().unwrap());
+        drop(free);
+        for token in [5, 6] {
+            let request = inventory(token);
+            let answer = daemons.ask(START, &mut connections, &beta, token, &request);
+            assert_eq!(answer, None);
+        }
+        let mut events = Events::with_capacity(8);
+        let mut gone = connections.flush();
+        while gone.is_empty() {
+            poll.poll(&mut events, Some(DIAL_PATIENCE)).unwrap();
+            assert!(!events.is_empty(), "refused at once");
+            events.iter().for_each(|event| connections.notice(event));
+            gone = connections.flush();
+        }
+        let (number, why) = gone.remove(0);
+        let daemon = Daemon::Remote(beta.daemon);
+        assert_eq!(connections.close(number), Some(Purpose::Daemon(daemon)));
+        let failures = daemons.closed(START, daemon, number, &why.unwrap());
+        let tokens: Vec<u64> = failures.iter().map(|(token, _)| *token).collect();
+        assert_eq!(tokens, [5, 6]);
+        assert!(daemons.remote.is_empty(), "the next request dials again");
+    }
+
+    #[test]
+    fn what_is_answered_does_not_fail_later() {
+        let (_poll, mut connections, mut daemons) = alone();
+        let there = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let beta = host("beta", there.local_addr().unwrap());
+        for token in [5, 6] {
+            daemons.ask(START, &mut connections, &beta, token, &inventory(token));
+        }
+        let daemon = Daemon::Remote(beta.daemon);
+        let number = daemons.remote[&beta.daemon].connection;
+        let stopped = DaemonReply::Stopped { token: 5 };
+        assert_eq!(daemons.heard(daemon, &stopped), Some(5));
+        let failures = daemons.closed(START, daemon, number, "it went away");
+        let tokens: Vec<u64> = failures.iter().map(|(token, _)| *token).collect();
+        assert_eq!(tokens, [6]);
+    }
+}

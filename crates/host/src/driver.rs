@@ -237,6 +237,7 @@ impl Driver {
         }
         self.jobs
             .extend(upgraded.map(|upgraded| Job::End { upgraded }));
+        self.connections.stop_accepting();
         let patience = match upgraded {
             Some(true) => UPGRADED_PATIENCE,
             Some(false) | None => FAREWELL,
