@@ -292,6 +292,9 @@ impl Order {
 
     /// A message from another member's engine.
     pub fn step(&mut self, message: EngineMessage) {
+        if !self.is_plausible(&message) {
+            return;
+        }
         let election = matches!(
             message.kind,
             EngineKind::RequestVote | EngineKind::RequestPreVote
@@ -309,6 +312,62 @@ impl Order {
             // A late answer of a removed member gives `StepPeerNotFound`; it means nothing any more.
             let _ = self.node.step(message);
         }
+    }
+
+    /// Whether an engine could have sent this to us. The engine trusts its peers and panics over
+    /// what contradicts its own log; a member must not end because another one errs.
+    fn is_plausible(&self, message: &EngineMessage) -> bool {
+        let (last, committed) = (self.last().0, self.committed().0);
+        let to_me = message.to == self.me.number() && message.from != self.me.number();
+        // Only reads are not bound to a term; other messages without one are an engine's local ones.
+        let termed = (message.term == 0) == (message.kind == EngineKind::ReadIndex);
+        if !to_me || message.from == 0 || !termed {
+            return false;
+        }
+        match message.kind {
+            EngineKind::Append => {
+                let terms = message.entries.iter().map(|entry| entry.term);
+                let indexes = message.entries.iter().map(|entry| entry.index);
+                let ends = message
+                    .index
+                    .checked_add(message.entries.len() as u64)
+                    .is_some();
+                // Beyond its end a log has the term zero: that must not pass for agreement.
+                let after_an_entry = message.log_term > 0 || message.index == 0;
+                ends && after_an_entry
+                    && indexes.eq((message.index.saturating_add(1)..).take(message.entries.len()))
+                    && terms
+                        .clone()
+                        .all(|term| term >= message.log_term && term <= message.term)
+                    && terms.clone().zip(terms.skip(1)).all(|(a, b)| a <= b)
+                    && message.entries.iter().all(|entry| {
+                        // What is committed is never another entry.
+                        entry.index > committed || self.agrees(entry.index, entry.term)
+                    })
+            }
+            EngineKind::Heartbeat => message.commit <= last,
+            EngineKind::AppendResponse => message.index <= last && message.reject_hint <= last,
+            EngineKind::HeartbeatResponse
+            | EngineKind::RequestVote
+            | EngineKind::RequestVoteResponse
+            | EngineKind::RequestPreVote
+            | EngineKind::RequestPreVoteResponse => {
+                message.commit <= last || message.commit_term > 0
+            }
+            EngineKind::ReadIndex | EngineKind::ReadIndexResponse => message.entries.len() == 1,
+            EngineKind::TimeoutNow => true,
+        }
+    }
+
+    /// Whether our log has this term at this index, or has left the index behind.
+    fn agrees(&self, index: u64, term: u64) -> bool {
+        index < self.first().0
+            || self
+                .node
+                .raft
+                .raft_log
+                .term(index)
+                .is_ok_and(|known| known == term)
     }
 
     /// Who asks for votes or looks for a leader does not lead, even if we have not heard since that
