@@ -91,13 +91,14 @@ pub(crate) fn write_whole(file: &Path, text: &str) -> Result<(), Outcome> {
     std::fs::rename(&beside, file).map_err(fault)
 }
 
-/// Asks a daemon one thing.
+/// Asks a daemon one thing; that it could not do it is an error.
 pub(crate) async fn ask(
     daemon: SocketAddr,
     request: &DaemonRequest,
 ) -> Result<DaemonReply, Outcome> {
     let asked = tokio::time::timeout(PATIENCE, exchange(daemon, request)).await;
     match asked {
+        Ok(Ok(DaemonReply::Failed { why, .. })) => Err(Outcome::Failed(why)),
         Ok(reply) => reply,
         Err(_) => Err(Outcome::Unreached(format!(
             "the daemon at {daemon} did not answer within {} s",
@@ -128,24 +129,29 @@ async fn exchange(daemon: SocketAddr, request: &DaemonRequest) -> Result<DaemonR
     }
 }
 
+/// A daemon's answer of another kind than was asked for.
+pub(crate) fn unexpected(daemon: SocketAddr, reply: &DaemonReply) -> Outcome {
+    Outcome::Failed(format!("the daemon at {daemon} answered {reply:?}"))
+}
+
 /// What a daemon has.
 pub(crate) async fn inventory(daemon: SocketAddr) -> Result<Inventory, Outcome> {
-    match ask(daemon, &DaemonRequest::Inventory { token: 1 }).await? {
-        DaemonReply::Inventory {
-            host,
-            replicas,
-            binaries,
-            ..
-        } => Ok(Inventory {
-            host,
-            daemon,
-            replicas,
-            binaries,
-        }),
-        other => Err(Outcome::Failed(format!(
-            "the daemon at {daemon} answered {other:?}"
-        ))),
-    }
+    let reply = ask(daemon, &DaemonRequest::Inventory { token: 1 }).await?;
+    let DaemonReply::Inventory {
+        host,
+        replicas,
+        binaries,
+        ..
+    } = reply
+    else {
+        return Err(unexpected(daemon, &reply));
+    };
+    Ok(Inventory {
+        host,
+        daemon,
+        replicas,
+        binaries,
+    })
 }
 
 /// What all daemons have that answer; an error only if none does.

@@ -2,6 +2,12 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nobody reached, 4 refused, 5 not done in time.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the command line is at the edge: clocks, tasks and processes are its task"
+)]
+
 mod commands;
 mod daemon;
 mod installation;

@@ -271,7 +271,7 @@ fn requested(world: &World) -> Option<()> {
 fn ended(world: &World) -> Option<String> {
     match &newest(world)?.ordered().upgrade()?.state {
         UpgradeState::Running => None,
-        UpgradeState::Done { .. } => Some("done".to_owned()),
+        UpgradeState::Done => Some("done".to_owned()),
         UpgradeState::Failed { reason, .. } => Some(reason.clone()),
     }
 }

@@ -18,20 +18,17 @@ fn in_peace_a_group_grows_serves_and_is_upgraded() {
     assert!(report.answered_by_new > 0, "{report:?}");
 }
 
+/// Crashes, silences, pauses, broken links, late messages and failed starts, and one upgrade in the
+/// middle of them. `REMEX_SEED=17` runs one seed again.
 #[test]
 fn a_hundred_seeds_of_trouble() {
-    let first = std::env::var("REMEX_SEED")
+    let one = std::env::var("REMEX_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok());
-    let seeds = first.map_or(1..101, |seed: u64| seed..seed + 1);
-    let seeds = if let Ok(n) = std::env::var("REMEX_SEEDS") {
-        1..n.parse().unwrap()
-    } else {
-        seeds
-    };
+    let seeds = one.map_or(1..101, |seed: u64| seed..seed + 1);
     let mut faults = Vec::new();
     let (mut crashes, mut done) = (0, 0);
-    for seed in seeds.clone() {
+    for seed in seeds {
         let scenario = Scenario {
             seed,
             members: 3,
@@ -53,7 +50,7 @@ fn a_hundred_seeds_of_trouble() {
         faults.len(),
         faults[0]
     );
-    if first.is_none() {
+    if one.is_none() {
         assert!(
             crashes > 100,
             "only {crashes} crashes: the trouble is too small"

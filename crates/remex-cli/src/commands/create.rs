@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use wire::daemon::{Assignment, DaemonReply, DaemonRequest, Foundation, HostRecord, Role};
 
-use crate::installation::{Inventory, ask, connect_among, inventories};
+use crate::installation::{Inventory, ask, connect_among, inventories, unexpected};
 use crate::outcome::Outcome;
 use crate::screen::Screen;
 use crate::{At, CreateArgs};
@@ -64,16 +64,14 @@ pub(crate) async fn create(
     let Some(first) = found.first() else {
         return Err(Outcome::Unreached("no daemon answered".to_owned()));
     };
-    match ask(first.daemon, &request).await? {
-        DaemonReply::Started { process, .. } => {
-            screen.progress(&format!(
-                "process {process} on {} founds {}",
-                first.host, args.group
-            ));
-        }
-        DaemonReply::Failed { why, .. } => return Err(Outcome::Failed(why)),
-        other => return Err(Outcome::Failed(format!("the daemon answered {other:?}"))),
-    }
+    let reply = ask(first.daemon, &request).await?;
+    let DaemonReply::Started { process, .. } = reply else {
+        return Err(unexpected(first.daemon, &reply));
+    };
+    screen.progress(&format!(
+        "process {process} on {} founds {}",
+        first.host, args.group
+    ));
     grow(at, &args, screen).await
 }
 

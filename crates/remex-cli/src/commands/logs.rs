@@ -4,7 +4,7 @@ use serde_json::json;
 use wire::daemon::{DaemonReply, DaemonRequest};
 
 use crate::At;
-use crate::installation::{ask, inventories};
+use crate::installation::{ask, inventories, unexpected};
 use crate::outcome::Outcome;
 use crate::screen::Screen;
 
@@ -16,9 +16,11 @@ pub(crate) async fn run(at: &At, process: u32, lines: u32, screen: &Screen) -> R
             process,
             lines,
         };
-        match ask(inventory.daemon, &request).await? {
-            DaemonReply::Output { lines, .. } => {
-                lines.iter().for_each(|line| screen.line(line));
+        match ask(inventory.daemon, &request).await {
+            Ok(DaemonReply::Output { lines, .. }) => {
+                for line in &lines {
+                    screen.line(line);
+                }
                 screen.document(&json!({
                     "host": inventory.host,
                     "process": process,
@@ -26,8 +28,8 @@ pub(crate) async fn run(at: &At, process: u32, lines: u32, screen: &Screen) -> R
                 }));
                 return Ok(());
             }
-            DaemonReply::Failed { why, .. } => last = Outcome::Failed(why),
-            other => last = Outcome::Failed(format!("a daemon answered {other:?}")),
+            Ok(other) => last = unexpected(inventory.daemon, &other),
+            Err(error) => last = error,
         }
     }
     Err(last)

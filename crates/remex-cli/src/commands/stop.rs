@@ -4,7 +4,7 @@ use serde_json::json;
 use wire::daemon::{DaemonReply, DaemonRequest};
 
 use crate::At;
-use crate::installation::{Inventory, ask, inventories};
+use crate::installation::{Inventory, ask, inventories, unexpected};
 use crate::outcome::Outcome;
 use crate::screen::Screen;
 
@@ -55,11 +55,12 @@ pub(crate) async fn stop(
                 token: 1,
                 process: replica.process,
             };
-            match ask(inventory.daemon, &request).await? {
-                DaemonReply::Stopped { .. } => stopped.push(replica.process),
+            match ask(inventory.daemon, &request).await {
+                Ok(DaemonReply::Stopped { .. }) => stopped.push(replica.process),
+                Ok(other) => return Err(unexpected(inventory.daemon, &other)),
                 // It ended before it was asked.
-                DaemonReply::Failed { .. } => {}
-                other => return Err(Outcome::Failed(format!("a daemon answered {other:?}"))),
+                Err(Outcome::Failed(_)) => {}
+                Err(error) => return Err(error),
             }
         }
     }

@@ -22,10 +22,13 @@ const DEPTH: u32 = 4;
 /// How long a binary may take to describe itself.
 const DESCRIBE_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Node, length and time of a file: as long as they are the same, so are its bytes.
+type Mark = (u64, u64, i64, i64);
+
 /// What was found at a path, as long as the file is the same.
 #[derive(Clone, Debug)]
 struct Known {
-    mark: (u64, u64, i64, i64),
+    mark: Mark,
     record: Result<(BinaryRecord, PathBuf), String>,
 }
 
@@ -170,7 +173,7 @@ impl Catalogue {
     }
 }
 
-fn executables(directory: &Path, depth: u32, found: &mut Vec<(PathBuf, (u64, u64, i64, i64))>) {
+fn executables(directory: &Path, depth: u32, found: &mut Vec<(PathBuf, Mark)>) {
     let Ok(entries) = std::fs::read_dir(directory) else {
         return;
     };

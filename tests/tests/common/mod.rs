@@ -155,7 +155,7 @@ impl World {
 
     /// Ends the load and judges it: nothing failed, nothing lost, nothing twice, the sum stands.
     pub(crate) fn judge(mut self) {
-        let status = self.until("all members serve", |status| settled(status));
+        let status = self.until("all members serve", settled);
         let load = self.load.take().unwrap();
         let contacts: Vec<_> = status.members.iter().map(|member| member.address).collect();
         load.judge(&contacts);
