@@ -138,8 +138,8 @@ impl Installation {
         self.start(0, assignment, |_| {});
         self.wait(|seen| match seen {
             Seen::Told {
+                host: 0,
                 request: DaemonRequest::Register { address, .. },
-                ..
             } => Some(*address),
             _ => None,
         })
