@@ -30,8 +30,10 @@ use links::Links;
 use sending::NEVER;
 use sessions::{Place, Sessions};
 
-/// The pause after a member declined: long enough not to ask in a circle, short beside a view.
+/// The pause before a request that met a limit, and may have been taken before, is sent again.
 const PAUSE: Duration = Duration::from_millis(20);
+/// A shorter patience than this is none: everything would be sent all the time.
+const RETRY_AFTER_MIN: Duration = Duration::from_millis(1);
 
 /// One connection, by the machine's own number; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -134,8 +136,12 @@ pub(crate) struct Machine {
 impl Machine {
     /// A client of the group behind `contacts`. The nonce spreads clients over members.
     pub(crate) fn new(contacts: Vec<SocketAddr>, nonce: u64, options: Options) -> Machine {
+        let retry_after = options.retry_after.max(RETRY_AFTER_MIN);
         Machine {
-            options,
+            options: Options {
+                retry_after,
+                ..options
+            },
             links: Links::new(Contacts::new(contacts, nonce)),
             sessions: Sessions::new(),
             greeting: Vec::new(),
@@ -401,7 +407,7 @@ impl Machine {
         }
         match reason {
             Decline::AskAnother | Decline::Unavailable => {
-                self.links.rest(link, now.after(PAUSE));
+                self.links.declined(now, link);
                 if self.links.current() == Some(link) {
                     self.sessions.lost(link);
                 }

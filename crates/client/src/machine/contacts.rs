@@ -11,6 +11,11 @@ use wire::{Position, Time};
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// The longest pause: a group that comes back is found this soon.
 const PAUSE_MAX: Duration = Duration::from_millis(500);
+/// The pause before a member that declined is asked again; it doubles while it goes on declining. A
+/// group that changes its leader is back in milliseconds.
+const DECLINED_MIN: Duration = Duration::from_millis(2);
+/// The longest of these pauses: without a majority a group has nothing to say for long.
+const DECLINED_MAX: Duration = Duration::from_millis(64);
 
 #[derive(Debug)]
 pub(super) struct Contacts {
@@ -29,6 +34,8 @@ pub(super) struct Contacts {
 struct Mark {
     /// Connections that failed or broke, in a row.
     failures: u32,
+    /// Times that it declined soon after its pause for declining.
+    declines: u32,
     /// Not to be dialled, nor to be sent anything, before.
     rest_until: Time,
     /// It owes answers: others are preferred until then.
@@ -62,6 +69,7 @@ impl Contacts {
                 && mark.failures == 0
             {
                 mark.rest_until = Time(0);
+                mark.declines = 0;
             }
         }
         let (members, first) = (&self.members, &self.first);
@@ -103,9 +111,17 @@ impl Contacts {
         self.marks.remove(&address);
     }
 
-    /// It declines: nothing is sent there before `until`.
-    pub(super) fn rest(&mut self, address: SocketAddr, until: Time) {
-        self.marks.entry(address).or_default().rest_until = until;
+    /// It takes no requests now: nothing is sent there for a moment.
+    pub(super) fn declined(&mut self, now: Time, address: SocketAddr) {
+        let mark = self.marks.entry(address).or_default();
+        // What else was on its way there is declined for the same reason.
+        if now < mark.rest_until {
+            return;
+        }
+        let again = now < mark.rest_until.after(DECLINED_MAX);
+        mark.declines = if again { mark.declines + 1 } else { 0 };
+        let pause = DECLINED_MIN * 2_u32.pow(mark.declines.min(8));
+        mark.rest_until = now.after(pause.min(DECLINED_MAX));
     }
 
     /// It owes answers: others are preferred until then.
@@ -144,6 +160,16 @@ impl Contacts {
             }
         }
         usable
+    }
+
+    /// The members that are not among the usable: they cannot be asked, and know the views.
+    pub(super) fn others(&self, usable: &[SocketAddr]) -> Vec<SocketAddr> {
+        let members = self.members.iter().map(|member| member.address);
+        self.rotated(
+            members
+                .filter(|address| !usable.contains(address))
+                .collect(),
+        )
     }
 
     fn rotated(&self, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {

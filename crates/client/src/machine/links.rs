@@ -1,7 +1,8 @@
 //! Links: the connections, which of them is in use, and which stands by.
 //!
 //! One link is *current*: requests leave on it. A second one to another member stands by, greeted,
-//! so that a failover costs no dial. A link that is neither goes on bringing late replies for a
+//! so that a failover costs no dial and the client hears of views when its member dies; best one
+//! that takes requests, but any will do for that. A link that is neither goes on bringing late replies for a
 //! moment and is closed.
 
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ use super::{LinkId, Output};
 const DIAL_PATIENCE: Duration = Duration::from_millis(500);
 /// How long a link that is not used any more may bring late replies.
 const DRAIN: Duration = Duration::from_secs(1);
-/// Links to members that could take requests now: the current one and the one that stands by.
+/// The current link and the one that stands by.
 const WANTED: usize = 2;
 
 #[derive(Debug)]
@@ -129,10 +130,11 @@ impl Links {
         self.changed = true;
     }
 
-    /// The current member takes no requests for now.
-    pub(super) fn rest(&mut self, link: LinkId, until: Time) {
+    /// The link's member takes no requests for now.
+    pub(super) fn declined(&mut self, now: Time, link: LinkId) {
         if let Some(address) = self.address(link) {
-            self.contacts.rest(address, until);
+            self.fault = format!("{address}: it takes no requests now");
+            self.contacts.declined(now, address);
             self.changed = true;
         }
     }
@@ -155,7 +157,8 @@ impl Links {
         self.changed = false;
         self.give_up(now, &mut tended, out);
         let usable = self.contacts.usable();
-        self.dial(now, &usable, out);
+        let others = self.contacts.others(&usable);
+        self.dial(now, &usable, &others, out);
         if let Some(link) = self.current
             && self
                 .address(link)
@@ -164,8 +167,8 @@ impl Links {
             tended.lost.push(link);
         }
         tended.moved = self.choose(now, &usable);
-        self.retire(now, &usable);
-        self.tend_at = self.next_tending(now, &usable);
+        self.retire(now, &usable, &others);
+        self.tend_at = self.next_tending(now, &usable, &others);
         tended
     }
 
@@ -194,35 +197,46 @@ impl Links {
         found.map(|(&id, link)| (id, link))
     }
 
-    fn dial(&mut self, now: Time, usable: &[SocketAddr], out: &mut Vec<Output>) {
-        let rests = |links: &Links, address| links.contacts.rests(now, address).is_some();
-        let silent = |links: &Links, address| links.contacts.is_silent(now, address);
-        let has_link = |links: &Links, address| links.link_to(address).is_some();
-        let mut good = usable
-            .iter()
-            .filter(|&&address| has_link(self, address))
-            .filter(|&&address| !rests(self, address) && !silent(self, address))
-            .count();
-        for &address in usable {
-            if good >= WANTED {
-                return;
-            }
-            if has_link(self, address) || rests(self, address) {
-                continue;
-            }
-            good += 1;
-            let id = LinkId(self.next);
-            self.next += 1;
-            let link = Link {
-                address,
-                ready: false,
-                since: now,
-                heard: now,
-                retire_at: None,
+    /// Sees to it that there are links to [`WANTED`] members, best ones first.
+    fn dial(
+        &mut self,
+        now: Time,
+        usable: &[SocketAddr],
+        others: &[SocketAddr],
+        out: &mut Vec<Output>,
+    ) {
+        let mut good = 0;
+        for group in [usable, others] {
+            let is_good = |&&address: &&SocketAddr| {
+                self.link_to(address).is_some()
+                    && self.contacts.rests(now, address).is_none()
+                    && !self.contacts.is_silent(now, address)
             };
-            self.links.insert(id, link);
-            out.push(Output::Dial { link: id, address });
+            good += group.iter().filter(is_good).count();
+            for &address in group {
+                if good >= WANTED {
+                    return;
+                }
+                if self.link_to(address).is_none() && self.contacts.rests(now, address).is_none() {
+                    good += 1;
+                    self.dial_one(now, address, out);
+                }
+            }
         }
+    }
+
+    fn dial_one(&mut self, now: Time, address: SocketAddr, out: &mut Vec<Output>) {
+        let id = LinkId(self.next);
+        self.next += 1;
+        let link = Link {
+            address,
+            ready: false,
+            since: now,
+            heard: now,
+            retire_at: None,
+        };
+        self.links.insert(id, link);
+        out.push(Output::Dial { link: id, address });
     }
 
     /// Settles which link is current. Whether requests now go to another member than before.
@@ -268,11 +282,15 @@ impl Links {
     }
 
     /// Links beside the current one and one that stands by have a moment to drain.
-    fn retire(&mut self, now: Time, usable: &[SocketAddr]) {
+    fn retire(&mut self, now: Time, usable: &[SocketAddr], others: &[SocketAddr]) {
         let mut kept: Vec<LinkId> = self.current.into_iter().collect();
-        let others = usable.iter().filter_map(|&address| self.link_to(address));
-        let others = others.filter(|&(id, _)| Some(id) != self.current);
-        kept.extend(others.map(|(id, _)| id));
+        let best = usable.iter().chain(others);
+        let links = best.filter_map(|&address| self.link_to(address));
+        kept.extend(
+            links
+                .map(|(id, _)| id)
+                .filter(|&id| Some(id) != self.current),
+        );
         kept.truncate(WANTED);
         for (id, link) in &mut self.links {
             if kept.contains(id) || !link.ready {
@@ -283,14 +301,18 @@ impl Links {
         }
     }
 
-    fn next_tending(&self, now: Time, usable: &[SocketAddr]) -> Option<Time> {
+    fn next_tending(
+        &self,
+        now: Time,
+        usable: &[SocketAddr],
+        others: &[SocketAddr],
+    ) -> Option<Time> {
         let links = self.links.values().filter_map(|link| {
             let patience = (!link.ready).then(|| link.since.after(DIAL_PATIENCE));
             patience.or(link.retire_at)
         });
-        let rests = usable
-            .iter()
-            .filter_map(|&address| self.contacts.rests(now, address));
+        let members = usable.iter().chain(others);
+        let rests = members.filter_map(|&address| self.contacts.rests(now, address));
         links.chain(rests).min()
     }
 }

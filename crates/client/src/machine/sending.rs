@@ -60,7 +60,7 @@ impl Sending {
         self.sent_at = now;
         self.tries = self.tries.saturating_add(1);
         let doublings = self.tries.saturating_sub(2).min(DOUBLINGS_MAX);
-        self.due = now.after(retry_after * (1 << doublings));
+        self.due = now.after(retry_after.saturating_mul(1 << doublings));
         again
     }
 

@@ -274,6 +274,20 @@ fn a_member_that_left_the_view_is_left() {
 }
 
 #[test]
+fn beside_the_only_one_that_takes_requests_another_member_stands_by_for_news() {
+    let mut script = Script::connected("a b c");
+    script.members(1, 3, "a b- c-");
+    script.writes(1);
+    script.breaks(1);
+    // It is asked, since nobody else is there; it knows the new view already.
+    script.wants(&["send 1 calls s1#1/0", "dial 3 c", "send 2 calls s1#1/0"]);
+    script.declines(2, &[1], Decline::AskAnother);
+    script.wants(&[]);
+    script.members(2, 4, "b c");
+    script.wants(&["send 2 calls s1#1/0"]);
+}
+
+#[test]
 fn with_nobody_who_takes_requests_the_member_stays() {
     let mut script = Script::connected("a");
     script.members(1, 3, "a-");
