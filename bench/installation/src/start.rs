@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -111,6 +112,8 @@ impl Installation {
             .arg(directory.join("versions"))
             .arg("--state")
             .arg(directory.join("state"))
+            // Ctrl-C is its starter's to answer: it ends the installation in order.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(err)

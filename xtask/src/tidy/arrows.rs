@@ -40,7 +40,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ("ledger-load", &["remex", "client", "ledger-v1"]),
     // Observes from outside, with frames alone.
     ("installation", &["wire"]),
-    ("bench", &["remex", "wire", "client", "kv", "installation"]),
+    ("bench", &["remex", "wire", "client", "installation"]),
     // Real processes, from outside; the failing versions are services like any other.
     (
         "end-to-end",

@@ -1,0 +1,26 @@
+//! What is measured: a service that does as little as a service can, so that what is left is the
+//! price of replication.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Values by key.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Store {
+    entries: BTreeMap<String, String>,
+}
+
+#[remex::service(name = "bench-store", state_format = 1)]
+impl Store {
+    /// Keeps `value` under `key`.
+    pub fn put(&mut self, key: String, value: String) {
+        self.entries.insert(key, value);
+    }
+
+    /// What is kept under `key`.
+    #[read]
+    pub fn get(&self, key: String) -> Option<String> {
+        self.entries.get(&key).cloned()
+    }
+}
