@@ -192,6 +192,11 @@ impl Driver {
         busy
     }
 
+    fn publish(&self) {
+        let machine = &self.machine;
+        self.inbox.publish(machine.counters(), machine.members());
+    }
+
     /// Whether the timer rang.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
         if self.rings.is_none() {
@@ -240,9 +245,7 @@ impl Future for Driver {
                 continue;
             }
             driver.set_timer(cx);
-            driver
-                .inbox
-                .publish(driver.machine.counters(), driver.machine.members());
+            driver.publish();
             // Those who were just answered may ask again at once: they run before this task does,
             // so that their requests leave in one frame.
             if answered > 1 {
@@ -258,6 +261,7 @@ impl Future for Driver {
                 inbox::Sleep::Closed => Poll::Ready(()),
             };
         }
+        driver.publish();
         cx.waker().wake_by_ref();
         Poll::Pending
     }

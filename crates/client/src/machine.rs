@@ -337,7 +337,10 @@ impl Machine {
             Outcome::WrongKind => Err(CallError::WrongKind),
             Outcome::Panicked => Err(CallError::Panicked),
             Outcome::SessionExpired => {
-                let sent_before = !self.was_not_taken(place, link);
+                let sent_before = self.sessions.get_mut(place).is_some_and(|entry| {
+                    entry.sending.declined(link);
+                    entry.sending.may_be_taken()
+                });
                 Err(CallError::SessionExpired { sent_before })
             }
             Outcome::Acknowledged => Err(CallError::ReplyForgotten),
@@ -347,14 +350,6 @@ impl Machine {
             }
         };
         self.resolve(place, answer, out);
-    }
-
-    /// This link's copy came to nothing. Whether no other copy can have been executed.
-    fn was_not_taken(&mut self, place: Place, link: LinkId) -> bool {
-        self.sessions.get_mut(place).is_some_and(|entry| {
-            entry.sending.declined(link);
-            !entry.sending.may_be_taken()
-        })
     }
 
     /// The request is refused for a reason of its own: an error if no other copy can have been
@@ -367,13 +362,16 @@ impl Machine {
         error: CallError,
         out: &mut Vec<Output>,
     ) {
-        let definite = self.was_not_taken(place, link) || self.sessions.is_read(place);
+        let is_read = self.sessions.is_read(place);
         let Some(entry) = self.sessions.get_mut(place) else {
             return;
         };
-        if definite && !entry.sending.queued {
+        if !entry.sending.declined(link) || entry.sending.queued {
+            return;
+        }
+        if is_read || !entry.sending.may_be_taken() {
             self.resolve(place, Err(error), out);
-        } else if entry.sending.is_idle() && !entry.sending.queued {
+        } else if entry.sending.is_idle() {
             entry.sending.hold(now.after(PAUSE));
             self.look_at = self.look_at.min(now.after(PAUSE));
         }
@@ -420,10 +418,11 @@ impl Machine {
         let Some(entry) = self.sessions.get_mut(place) else {
             return;
         };
-        entry.sending.declined(link);
-        entry.sending.unavailable |= unavailable;
-        if entry.sending.is_idle() {
-            self.sessions.queue(place);
+        if entry.sending.declined(link) {
+            entry.sending.unavailable |= unavailable;
+            if entry.sending.is_idle() {
+                self.sessions.queue(place);
+            }
         }
     }
 
@@ -490,12 +489,8 @@ impl Machine {
             self.look_at = self.look_at.min(until);
         }
         if let (Some(sent), Some(link)) = (look.late, current) {
-            // A member that answers others may be held by the order; one that says nothing at all
-            // may be gone, and then everything it has must go elsewhere at once.
-            if self.links.is_quiet_since(link, sent) {
-                self.sessions.lost(link);
-            }
-            self.links.silent(link, now.after(self.options.retry_after));
+            let until = now.after(self.options.retry_after);
+            self.links.silent(link, until, sent);
         }
     }
 }

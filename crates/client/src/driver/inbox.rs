@@ -10,6 +10,10 @@ use crate::error::CallError;
 use crate::machine::{Answer, Asked, SessionKey};
 use crate::options::Counters;
 
+/// Requests that may wait for the driver: it takes all at once, so that only a runtime that does not
+/// run comes near it.
+const COMMANDS_MAX: usize = 1 << 16;
+
 /// Where one answer goes.
 pub(crate) type Slot = oneshot::Sender<Result<Answer, CallError>>;
 
@@ -56,13 +60,24 @@ impl Inbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Leaves a command; if the driver is gone it is dropped, and its slot with it.
+    /// Leaves a command. If the driver is gone it is dropped, and its slot with it; if too many wait
+    /// already, who asks is told so.
     pub(crate) fn push(&self, command: Command) {
         let mut state = self.lock();
         if state.ended {
             drop(state);
             return;
         }
+        let command = match command {
+            Command::Ask(_, slot) if state.commands.len() >= COMMANDS_MAX => {
+                drop(state);
+                let limit = format!("{COMMANDS_MAX} requests wait for the client's own task");
+                // Who does not wait any more need not know.
+                let _ = slot.send(Err(CallError::Overloaded { limit }));
+                return;
+            }
+            command @ (Command::Ask(..) | Command::Forget(_)) => command,
+        };
         state.commands.push(command);
         let waker = state.waker.take();
         drop(state);

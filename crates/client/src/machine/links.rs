@@ -29,6 +29,8 @@ struct Link {
     since: Time,
     /// When the last frame came.
     heard: Time,
+    /// Nothing at all came while it owed answers, not even other ones.
+    quiet: bool,
     /// It is not used any more, and is closed then.
     retire_at: Option<Time>,
 }
@@ -89,14 +91,10 @@ impl Links {
         self.links.get(&link).is_some_and(|link| link.ready)
     }
 
-    /// Whether nothing came on this link since `then`.
-    pub(super) fn is_quiet_since(&self, link: LinkId, then: Time) -> bool {
-        self.links.get(&link).is_none_or(|link| link.heard <= then)
-    }
-
     pub(super) fn heard(&mut self, now: Time, link: LinkId) {
         if let Some(link) = self.links.get_mut(&link) {
             link.heard = now;
+            link.quiet = false;
         }
     }
 
@@ -139,11 +137,16 @@ impl Links {
         }
     }
 
-    /// The current member owes answers: another one is better, if there is one.
-    pub(super) fn silent(&mut self, link: LinkId, until: Time) {
-        if let Some(address) = self.address(link) {
-            self.fault = format!("{address}: it does not answer");
-            self.contacts.silent(address, until);
+    /// The current member owes an answer to what was sent at this time: until then another one is
+    /// better, if there is one.
+    ///
+    /// A member that answers others may be held by the order, and keeps them when it is left; one
+    /// that says nothing at all may be gone, and then everything it has must go elsewhere at once.
+    pub(super) fn silent(&mut self, link: LinkId, until: Time, sent: Time) {
+        if let Some(link) = self.links.get_mut(&link) {
+            link.quiet = link.heard <= sent;
+            self.fault = format!("{}: it does not answer", link.address);
+            self.contacts.silent(link.address, until);
             self.changed = true;
         }
     }
@@ -159,14 +162,13 @@ impl Links {
         let usable = self.contacts.usable();
         let others = self.contacts.others(&usable);
         self.dial(now, &usable, &others, out);
-        if let Some(link) = self.current
-            && self
-                .address(link)
-                .is_none_or(|address| !usable.contains(&address))
-        {
-            tended.lost.push(link);
-        }
+        let before = self.current;
         tended.moved = self.choose(now, &usable);
+        if let Some(before) = before.filter(|&before| self.current != Some(before))
+            && self.is_given_up(before, &usable)
+        {
+            tended.lost.push(before);
+        }
         self.retire(now, &usable, &others);
         self.tend_at = self.next_tending(now, &usable, &others);
         tended
@@ -233,6 +235,7 @@ impl Links {
             ready: false,
             since: now,
             heard: now,
+            quiet: false,
             retire_at: None,
         };
         self.links.insert(id, link);
@@ -279,6 +282,12 @@ impl Links {
         let moved = chosen.is_some() && self.last.is_some() && self.last != chosen;
         self.last = chosen.or(self.last);
         moved
+    }
+
+    /// Whether no answers are expected from a link that was current.
+    fn is_given_up(&self, link: LinkId, usable: &[SocketAddr]) -> bool {
+        let link = self.links.get(&link);
+        link.is_none_or(|link| link.quiet || !usable.contains(&link.address))
     }
 
     /// Links beside the current one and one that stands by have a moment to drain.

@@ -90,14 +90,18 @@ impl Sending {
         self.due = until;
     }
 
-    /// A member declined one copy: from that one nothing will come.
-    pub(super) fn declined(&mut self, link: LinkId) {
+    /// A member declined one copy: from that one nothing will come. Whether it is known to have had
+    /// one.
+    pub(super) fn declined(&mut self, link: LinkId) -> bool {
         if self.earlier == Some(link) {
             self.earlier = None;
         } else if self.on == Some(link) {
             self.on = None;
             self.due = NEVER;
+        } else {
+            return false;
         }
+        true
     }
 
     /// Whether a copy may have been, or may still be, executed.

@@ -373,8 +373,6 @@ fn ids(request: &ClientRequest) -> Vec<CallId> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
-
     #[test]
     fn everything_asked_is_resolved_exactly_once(steps in prop::collection::vec(step(), 1..150)) {
         let mut world = World::new();
@@ -417,8 +415,6 @@ fn fate() -> impl Strategy<Value = Fate> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
-
     #[test]
     fn a_definite_error_is_never_given_for_what_was_executed(
         fates in prop::collection::vec((fate(), 0..3_usize, 0..120_u64, any::<bool>()), 1..30),

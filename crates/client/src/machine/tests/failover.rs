@@ -110,6 +110,20 @@ fn silence_moves_everything_to_another_member() {
 }
 
 #[test]
+fn a_silent_member_is_left_when_another_one_is_reached_at_last() {
+    let mut script = Script::connected("a b");
+    script.breaks(2);
+    script.writes(2);
+    script.wait(99);
+    script.out.clear();
+    script.wait(1);
+    // Nobody else is greeted yet.
+    script.wants(&["send 1 calls s1#1/0 s1#2/0"]);
+    script.welcome(3);
+    script.wants(&["send 3 calls s1#1/0 s1#2/0"]);
+}
+
+#[test]
 fn a_member_that_answers_others_keeps_them() {
     let mut script = Script::connected("a b");
     script.writes(1);
