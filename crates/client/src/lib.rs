@@ -6,9 +6,9 @@
 //! executed once (design: sessions and exactly once; definite and indefinite errors). Every error
 //! says whether the request was certainly not executed ([`CallError::is_definite`]).
 //!
-//! Reading order: `machine.rs` (what comes in and goes out), `machine/sending.rs` (what is known of
-//! one request's copies), `machine/lane.rs` (numbers and the window), `machine/links.rs` (which
-//! member to speak to), then `driver.rs` (the sockets).
+//! Reading order: `machine/events.rs` (what comes in and goes out), `machine.rs`,
+//! `machine/sending.rs` (what is known of one request's copies), `machine/lane.rs` (numbers and the
+//! window), `machine/links.rs` (which member to speak to), then `driver.rs` (the sockets).
 
 pub mod blocking;
 mod driver;

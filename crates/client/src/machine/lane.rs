@@ -101,6 +101,12 @@ impl Lane {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn is_admitted(&self, number: u64) -> bool {
+        assert!(self.waiting - self.first <= self.window);
+        number < self.waiting
+    }
+
     fn at(&self, number: u64) -> Option<usize> {
         usize::try_from(number.checked_sub(self.first)?).ok()
     }

@@ -3,11 +3,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use bytes::Bytes;
 use wire::client::{Call, CallId, ClientRequest};
-use wire::frame::{CLIENT_FRAME_MAX, to_bytes};
+use wire::frame::CLIENT_FRAME_MAX;
 use wire::{SessionId, Time};
 
+use super::batches::Batches;
 use super::lane::{Body, Entry, Lane};
 use super::sending::{NEVER, Sending};
 use super::{LinkId, SessionKey};
@@ -23,10 +23,6 @@ const WAITING_MAX: u64 = 4096;
 const ASKS_WINDOW: u64 = 4096;
 /// Marks a read's number: reads are numbered apart from calls, which the group remembers.
 const READS: u64 = 1 << 63;
-/// Bytes of calls that one frame collects: far below what a member accepts.
-const BATCH_BYTES: usize = 1 << 20;
-/// Bytes that a call takes beside its arguments, at most.
-const CALL_BYTES: usize = 64;
 /// The largest arguments: alone in a frame they pass.
 const ARGUMENTS_MAX: usize = CLIENT_FRAME_MAX - 1024;
 
@@ -132,6 +128,19 @@ impl Sessions {
     /// Whether something is to leave.
     pub(super) fn is_waiting(&self) -> bool {
         !self.queue.is_empty()
+    }
+
+    /// Whether this place is in the queue.
+    #[cfg(test)]
+    pub(super) fn has_queued(&self, place: Place) -> bool {
+        self.queue.contains(&place)
+    }
+
+    /// Whether this place's number was admitted to its window.
+    #[cfg(test)]
+    pub(super) fn is_admitted(&self, place: Place) -> bool {
+        let session = self.session(place.session).expect("a known session");
+        session.lane(place.read).is_admitted(place.number)
     }
 
     /// Takes a request, or says why it is refused at once.
@@ -267,7 +276,7 @@ impl Sessions {
         look
     }
 
-    fn iter_mut(&mut self) -> impl Iterator<Item = (Place, &mut Entry)> {
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (Place, &mut Entry)> {
         let sessions = self.sessions.iter_mut().enumerate();
         sessions
             .filter_map(|(key, session)| Some((SessionKey(key), session.as_mut()?)))
@@ -380,60 +389,5 @@ impl Session {
         } else {
             &mut self.calls
         }
-    }
-}
-
-/// Calls that leave together, one batch for each kind.
-#[derive(Default)]
-struct Batches<'a> {
-    writes: Batch<'a>,
-    reads: Batch<'a>,
-    stale_reads: Batch<'a>,
-}
-
-#[derive(Default)]
-struct Batch<'a> {
-    calls: Vec<Call<'a>>,
-    bytes: usize,
-}
-
-impl<'a> Batches<'a> {
-    fn add(&mut self, kind: Kind, call: Call<'a>, requests: &mut Vec<ClientRequest>) {
-        let batch = match kind {
-            Kind::Write => &mut self.writes,
-            Kind::Read => &mut self.reads,
-            Kind::StaleRead => &mut self.stale_reads,
-        };
-        let bytes = call.arguments.len() + CALL_BYTES;
-        if batch.bytes + bytes > BATCH_BYTES {
-            batch.finish(kind, requests);
-        }
-        batch.bytes += bytes;
-        batch.calls.push(call);
-    }
-
-    fn finish(&mut self, requests: &mut Vec<ClientRequest>) {
-        self.writes.finish(Kind::Write, requests);
-        self.reads.finish(Kind::Read, requests);
-        self.stale_reads.finish(Kind::StaleRead, requests);
-    }
-}
-
-impl Batch<'_> {
-    fn finish(&mut self, kind: Kind, requests: &mut Vec<ClientRequest>) {
-        if self.calls.is_empty() {
-            return;
-        }
-        let calls = Bytes::from(to_bytes(&self.calls));
-        requests.push(match kind {
-            Kind::Write => ClientRequest::Calls { calls },
-            Kind::Read => ClientRequest::Reads {
-                calls,
-                stale: false,
-            },
-            Kind::StaleRead => ClientRequest::Reads { calls, stale: true },
-        });
-        self.calls.clear();
-        self.bytes = 0;
     }
 }

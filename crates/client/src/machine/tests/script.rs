@@ -105,6 +105,7 @@ impl Script {
 
     pub(super) fn input(&mut self, input: Input) {
         self.machine.handle(self.now, input, &mut self.out);
+        self.machine.check_invariants();
     }
 
     pub(super) fn tick(&mut self) {
