@@ -51,6 +51,8 @@ pub struct Order {
     reads: Reads,
     /// Answers that no message asked the engine for: a joiner's announcement.
     announce: Vec<EngineMessage>,
+    /// The leader hands over to us: the engine would ignore it before all changes are applied.
+    named: Option<EngineMessage>,
 }
 
 struct HandOver {
@@ -200,6 +202,7 @@ impl Order {
             nudge: None,
             reads: Reads::default(),
             announce: Vec::new(),
+            named: None,
         }
     }
 
@@ -305,6 +308,10 @@ impl Order {
         // With ticks off the engine grants votes while the leader lives. A vote that a hand-over
         // asked for carries the engine's mark and passes.
         if election && message.context != TRANSFER_CONTEXT && self.hears_leader() {
+            return;
+        }
+        if message.kind == EngineKind::TimeoutNow {
+            self.named = Some(message);
             return;
         }
         self.announce_start(&message);
@@ -492,6 +499,13 @@ impl Order {
         self.step_down_without_majority();
         for token in self.reads.due(now, false) {
             self.node.read_index(token.to_be_bytes().to_vec());
+        }
+        while self.node.has_ready() {
+            self.ready(now, out);
+        }
+        // Only now are all committed changes applied, before which the engine campaigns for nobody.
+        if let Some(named) = self.named.take().and_then(convert::to_engine) {
+            let _ = self.node.step(named);
         }
         self.look_for_leader(now);
         self.campaign_if_named(now, out);

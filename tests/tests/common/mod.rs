@@ -162,6 +162,29 @@ impl World {
     }
 }
 
+/// A test that fails shows what the replicas wrote.
+impl Drop for World {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            return;
+        }
+        for host in self.installation.hosts() {
+            let logs = self
+                .installation
+                .directory()
+                .join("state")
+                .join(&host.name)
+                .join("logs");
+            for log in std::fs::read_dir(logs).into_iter().flatten().flatten() {
+                let text = std::fs::read_to_string(log.path()).unwrap_or_default();
+                let lines: Vec<&str> = text.lines().collect();
+                let last = lines[lines.len().saturating_sub(60)..].join("\n");
+                eprintln!("{}, {}:\n{last}\n", host.name, log.path().display());
+            }
+        }
+    }
+}
+
 /// Three members serve and nothing is under way.
 pub(crate) fn settled(status: &GroupStatus) -> bool {
     status.members.len() == 3

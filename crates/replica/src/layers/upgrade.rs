@@ -72,9 +72,8 @@ impl Upgrade {
                 self.attempts
                     .take(cx, turn.proposal(), turn.not_before(), out);
             }
-            Err(NotYet::HandOver { leader, to })
-                if leader == cx.me() && cx.group.leads_of_record() =>
-            {
+            Err(NotYet::HandOver { leader, to }) if leader == cx.me() => {
+                // Refused, or under way and perhaps called off: either is looked at again.
                 out.push(Effect::HandOver { to });
                 self.again_at = Some(cx.now.time.after(HAND_OVER_AGAIN));
             }
