@@ -5,11 +5,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use installation::{Daemon, process};
+use wire::Version;
 use wire::daemon::ReplicaRecord;
 use wire::log::UpgradeRequest;
 use wire::member::Binary;
 use wire::status::GroupStatus;
-use wire::{MemberId, Version};
 
 use super::super::proof;
 use super::super::report::Kill;
@@ -18,8 +18,8 @@ use super::{Flight, FlightError, LEDGER, Upgraded};
 
 /// How long one upgrade may take. It takes seconds; with more the demo would last too long.
 const PATIENCE: Duration = Duration::from_secs(25);
-/// How often the group is looked at meanwhile: a turn lasts some tens of milliseconds.
-const LOOK: Duration = Duration::from_millis(2);
+/// How often the group is looked at meanwhile: a turn lasts some milliseconds.
+const LOOK: Duration = Duration::from_millis(1);
 /// How long after a turn began the kill waits for its successor to appear: it should fall into the
 /// middle, and must not come too late.
 const STRIKE_AFTER: Duration = Duration::from_millis(40);
@@ -108,46 +108,37 @@ impl Flight<'_> {
             return;
         };
         let since = *strike.turn_seen.get_or_insert_with(Instant::now);
-        let middle = turn.successor.is_some() || since.elapsed() >= STRIKE_AFTER;
-        let Some(player) = turn.player(strike.role).filter(|_| middle) else {
+        let replicas = self.processes();
+        let started = turn.player(Role::Successor, &replicas).is_some();
+        if !started && since.elapsed() < STRIKE_AFTER {
+            return;
+        }
+        let holder = turn.player(Role::Holder, &replicas);
+        let victim = turn.player(strike.role, &replicas);
+        let (Some(holder), Some(victim)) = (holder, victim) else {
             return;
         };
-        let processes = self.processes();
-        let number = |member: MemberId| {
-            let known = processes
-                .iter()
-                .find(|replica| replica.member == Some(member))?;
-            Some(known.process)
-        };
-        let (Some(victim), Some(holder)) = (number(player.member), number(turn.holder.member))
-        else {
-            return;
-        };
-        let killed = process::kill(victim);
+        let killed = process::kill(victim.process);
         let at_us = self.now_us();
         // The turn's `upgraded()` is called when its holder ends: as long as that one runs, or was
         // killed itself, it was not called.
-        let in_turn = holder == victim || process::runs(holder);
-        let who = format!(
-            "{} ({}) on {}, process {victim}",
-            player.member, player.binary.version, player.host
-        );
+        let in_turn = holder == victim || process::runs(holder.process);
+        let (role, who) = (strike.role.to_string(), victim.who);
+        let at = at_us as f64 / 1e6;
         match killed {
             Ok(()) => {
-                let role = strike.role.to_string();
-                self.screen.say(&format!(
-                    "{:8.3} s  killed the {role}: {who}",
-                    at_us as f64 / 1e6
-                ));
+                self.screen
+                    .say(&format!("{at:8.3} s  killed the {role}: {who}"));
                 strike.hit = Some(Kill { at_us, role, who });
                 if !in_turn {
                     let late = "the kill fell after the turn: its holder had left already";
                     self.faults.push(late.to_owned());
                 }
             }
-            Err(why) => self
+            // It ended by itself in this moment; the next turn will do.
+            Err(_) => self
                 .screen
-                .say(&format!("process {victim} could not be killed: {why}")),
+                .say(&format!("{at:8.3} s  the {role} was gone already: {who}")),
         }
     }
 
