@@ -60,6 +60,14 @@ pub(crate) enum MeasureError {
     /// A session could not be opened.
     #[error("a session could not be opened: {0}")]
     Open(#[from] CallError),
+    /// The group did something else than its clients were told.
+    #[error("the group counts {counted} writes, its clients had {answered} answered")]
+    Miscounted {
+        /// By the group.
+        counted: u64,
+        /// By the clients.
+        answered: u64,
+    },
 }
 
 /// Measures a group over these members.
@@ -82,6 +90,8 @@ pub(crate) async fn measure(
     for connection in connections.iter().cycle().take(setting.clients as usize) {
         sessions.push(StoreClient::new(connection.session().await?));
     }
+    let counter = StoreClient::new(connections[0].session().await?);
+    let before = counter.writes().await?;
     let from = Instant::now() + WARM;
     let until = from + setting.duration;
     for (number, session) in (0..).zip(sessions) {
@@ -89,14 +99,21 @@ pub(crate) async fn measure(
     }
     let mut latencies = Vec::new();
     let mut failed = 0;
+    let mut answered = 0;
     while let Some(ended) = loops.join_next().await {
         match ended {
             Ok(seen) => {
                 latencies.extend(seen.latencies_us);
                 failed += seen.failed;
+                answered += seen.answered;
             }
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         }
+    }
+    // What failed may have been done or not; everything else was done exactly once.
+    let counted = counter.writes().await? - before;
+    if !(answered..=answered + failed).contains(&counted) {
+        return Err(MeasureError::Miscounted { counted, answered });
     }
     Ok(found(latencies, failed, setting.duration))
 }
@@ -104,7 +121,10 @@ pub(crate) async fn measure(
 /// What one client saw.
 #[derive(Debug, Default)]
 struct Seen {
+    /// Of the writes that count.
     latencies_us: Vec<u64>,
+    /// All writes, also those that do not count.
+    answered: u64,
     failed: u64,
 }
 
@@ -126,8 +146,12 @@ async fn closed_loop(session: StoreClient, number: u64, from: Instant, until: In
         let ended = Instant::now();
         let counts = started >= from && ended <= until;
         match written {
-            Ok(()) if counts => seen.latencies_us.push(micros(ended - started)),
-            Ok(()) => {}
+            Ok(()) => {
+                seen.answered += 1;
+                if counts {
+                    seen.latencies_us.push(micros(ended - started));
+                }
+            }
             Err(_) => seen.failed += 1,
         }
     }

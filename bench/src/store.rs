@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Store {
     entries: BTreeMap<String, String>,
+    writes: u64,
 }
 
 #[remex::service(name = "bench-store", state_format = 1)]
@@ -16,11 +17,18 @@ impl Store {
     /// Keeps `value` under `key`.
     pub fn put(&mut self, key: String, value: String) {
         self.entries.insert(key, value);
+        self.writes += 1;
     }
 
     /// What is kept under `key`.
     #[read]
     pub fn get(&self, key: String) -> Option<String> {
         self.entries.get(&key).cloned()
+    }
+
+    /// How many writes there were.
+    #[read]
+    pub fn writes(&self) -> u64 {
+        self.writes
     }
 }
