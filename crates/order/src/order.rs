@@ -428,7 +428,13 @@ impl Order {
     /// Asks for the position that a linearizable read must have applied.
     pub fn read(&mut self, now: Time, token: u64) {
         self.reads.opened(now, token);
-        self.node.read_index(token.to_be_bytes().to_vec());
+        self.ask_position(token);
+    }
+
+    /// The engine forgets a read whose mark another one has, so members must not share marks.
+    fn ask_position(&mut self, token: u64) {
+        let mark = [self.me.number().to_be_bytes(), token.to_be_bytes()].concat();
+        self.node.read_index(mark);
     }
 
     /// Hands leadership over. Success shows as [`Output::Leader`]; if it fails, proposals are taken
@@ -498,7 +504,7 @@ impl Order {
         self.give_up_late_hand_over(now);
         self.step_down_without_majority();
         for token in self.reads.due(now, false) {
-            self.node.read_index(token.to_be_bytes().to_vec());
+            self.ask_position(token);
         }
         while self.node.has_ready() {
             self.ready(now, out);
@@ -535,7 +541,10 @@ impl Order {
         let mut ready = self.node.ready();
         self.send(ready.take_messages(), out);
         for state in ready.take_read_states() {
-            if let Ok(token) = <[u8; 8]>::try_from(state.request_ctx.as_slice()) {
+            if let Some((member, token)) = state.request_ctx.split_first_chunk::<8>()
+                && u64::from_be_bytes(*member) == self.me.number()
+                && let Ok(token) = <[u8; 8]>::try_from(token)
+            {
                 let token = u64::from_be_bytes(token);
                 if self.reads.answered(token) {
                     out.push(Output::Readable {
@@ -629,7 +638,7 @@ impl Order {
         }
         if leader.is_some() {
             for token in self.reads.due(now, true) {
-                self.node.read_index(token.to_be_bytes().to_vec());
+                self.ask_position(token);
             }
         }
         self.reported_leader = known;

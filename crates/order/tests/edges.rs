@@ -406,6 +406,20 @@ fn a_follower_reads_by_the_leaders_position() {
     assert_eq!(world.node(3).readable, [(9, before)]);
 }
 
+/// Members number their reads alike; the engine must not take one's for another's.
+#[test]
+fn reads_of_several_members_under_one_number_are_all_answered_at_once() {
+    let mut world = World::of(3);
+    world.quiet();
+    let now = Time(world.now);
+    for number in 1..=3 {
+        world.order(number).read(now, 5);
+    }
+    world.quiet();
+    let answered = |number| world.nodes[&id(number)].readable.len();
+    assert_eq!([answered(1), answered(2), answered(3)], [1, 1, 1]);
+}
+
 /// Edge: one change at a time, the next only after it is applied. Recipe: a refused change.
 #[test]
 fn a_second_change_is_refused_and_leaves_nothing_in_the_order() {

@@ -10,13 +10,13 @@
 //!
 //! | who | looks at | and proposes |
 //! | --- | --- | --- |
-//! | the eldest serving member | [`vacancy`] | `Taken`, for a vacant seat |
-//! | the member whose turn it is | [`turn`] | `Taken`, for its own seat |
+//! | the eldest serving member | [`vacancy()`] | `Taken`, for a vacant seat |
+//! | the member whose turn it is | [`turn()`] | `Taken`, for its own seat |
 //! | the holder of an attempt | [`Ordered::seats`] | nothing: it asks the named host's daemon |
-//! | the leader | [`transfers`] | `Transfer` |
-//! | the leader | [`promotion`] | `Promote` |
-//! | the leader | [`activation`] | `Activate` |
-//! | the leader | [`intruders`] | `Remove` |
+//! | the leader | [`transfers()`] | `Transfer` |
+//! | the leader | [`promotion()`] | `Promote` |
+//! | the leader | [`activation()`] | `Activate` |
+//! | the leader | [`intruders()`] | `Remove` |
 //! | the leader | its clock and the joiners' progress | `Passed`; never for a ready joiner |
 //! | the leader | [`NotYet::HandOver`] | nothing: it hands over |
 //!

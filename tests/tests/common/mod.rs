@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: an installation of freshly built binaries, a load that keeps
 //! its own books, and waiting for conditions.
+#![allow(clippy::print_stderr, reason = "a failed test tells what it saw")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -28,7 +28,7 @@ impl Ordered {
     }
 
     /// Members of a seat that stay, eldest first. There is at most one but for moments that
-    /// [`super::intruders`] ends.
+    /// [`super::intruders()`] ends.
     pub fn occupants<'a>(
         &'a self,
         membership: &'a Membership,
