@@ -29,7 +29,7 @@
 //! # fn main() {}
 //! ```
 //!
-//! and its whole `main` is [`serve::<Store>()`](serve).
+//! and its whole `main` is [`serve::<Store>()`](serve()).
 //!
 //! # Its clients
 //!
