@@ -142,13 +142,16 @@ impl Flight<'_> {
         }
     }
 
-    /// The replicas of the group that the daemons run.
+    /// The replicas of the group that the daemons know and that run by the kernel's word: a daemon
+    /// hears of an end a moment later.
     fn processes(&mut self) -> Vec<ReplicaRecord> {
         let inventories = self.daemons.iter_mut().map(Daemon::inventory);
         let replicas = inventories
             .flatten()
             .flat_map(|inventory| inventory.replicas);
-        replicas.filter(|replica| replica.group == LEDGER).collect()
+        let ours = replicas.filter(|replica| replica.group == LEDGER);
+        ours.filter(|replica| process::runs(replica.process))
+            .collect()
     }
 
     /// The binary of this version that all daemons have.
