@@ -398,7 +398,6 @@ mod tests {
             "Upgrade 1.0.0 to 2.0.0",
             "10 ms",
             "2,000 /s",
-            "prefers-color-scheme: dark",
             "class=\"band\"",
             "class=\"mark\"",
             "class=\"kill\"",

@@ -4,42 +4,34 @@ use std::fmt::Write;
 
 use super::scale::{Linear, Scale};
 
-/// Colours and strokes. Light and dark have their own set; the hues differ in lightness too, so that
-/// they can be told apart without seeing colour.
+/// Colours and strokes, as plain values that every viewer knows. The hues differ in lightness too,
+/// so that they can be told apart without seeing colour.
 const STYLE: &str = "
-svg { --ground: #ffffff; --ink: #1d2433; --soft: #5b6475; --grid: #e3e6ec; --p50: #1f6fb5;
-  --p99: #c4650a; --max: #9aa1ad; --write: #1f6fb5; --read: #3c9a78; --failed: #c2182b;
-  --band: #1f6fb5; --mark: #7a3fb0; }
-@media (prefers-color-scheme: dark) {
-  svg { --ground: #12161f; --ink: #e8ebf2; --soft: #a0a9ba; --grid: #2a3140; --p50: #6fb1ef;
-    --p99: #f2a254; --max: #6d7686; --write: #6fb1ef; --read: #6fd3ac; --failed: #ff6b78;
-    --band: #6fb1ef; --mark: #c39af0; }
-}
-text { font: 12px system-ui, sans-serif; fill: var(--ink); }
+text { font: 12px system-ui, sans-serif; fill: #1d2433; }
 .title { font-size: 20px; font-weight: 600; }
 .heading { font-size: 15px; font-weight: 600; }
-text.label, text.note { fill: var(--soft); }
+text.label, text.note { fill: #5b6475; }
 text.note { font-style: italic; }
-text.tick { fill: var(--soft); font-size: 11px; }
-text.number { fill: var(--mark); font-size: 10px; text-anchor: middle; }
-.ground { fill: var(--ground); }
-.grid { stroke: var(--grid); stroke-width: 1; }
-.axis { stroke: var(--soft); stroke-width: 1; }
+text.tick { fill: #5b6475; font-size: 11px; }
+text.number { fill: #7a3fb0; font-size: 10px; text-anchor: middle; }
+.ground { fill: #ffffff; }
+.grid { stroke: #e3e6ec; stroke-width: 1; }
+.axis { stroke: #5b6475; stroke-width: 1; }
 path { fill: none; stroke-width: 1.6; stroke-linejoin: round; }
-path.p50, line.p50 { stroke: var(--p50); }
-path.p99, line.p99 { stroke: var(--p99); }
-path.max, line.max { stroke: var(--max); stroke-width: 1.1; }
+path.p50, line.p50 { stroke: #1f6fb5; }
+path.p99, line.p99 { stroke: #c4650a; }
+path.max, line.max { stroke: #9aa1ad; stroke-width: 1.1; }
 path.write, path.read, path.failed { stroke-width: 2.6; stroke-linecap: round; }
-path.write, line.write { stroke: var(--write); stroke-opacity: 0.75; }
-path.read, line.read { stroke: var(--read); stroke-opacity: 0.9; }
-path.failed, line.failed { stroke: var(--failed); }
+path.write, line.write { stroke: #1f6fb5; stroke-opacity: 0.75; }
+path.read, line.read { stroke: #3c9a78; stroke-opacity: 0.9; }
+path.failed, line.failed { stroke: #c2182b; }
 path.failed { stroke-width: 5; }
-rect.answered { fill: var(--p50); fill-opacity: 0.45; }
-line.answered { stroke: var(--p50); stroke-opacity: 0.45; }
-rect.failed { fill: var(--failed); }
-.band { fill: var(--band); fill-opacity: 0.1; }
-line.mark { stroke: var(--mark); stroke-width: 1; stroke-dasharray: 3 3; }
-line.kill { stroke: var(--failed); stroke-width: 2; }
+rect.answered { fill: #1f6fb5; fill-opacity: 0.45; }
+line.answered { stroke: #1f6fb5; stroke-opacity: 0.45; }
+rect.failed { fill: #c2182b; }
+.band { fill: #1f6fb5; fill-opacity: 0.1; }
+line.mark { stroke: #7a3fb0; stroke-width: 1; stroke-dasharray: 3 3; }
+line.kill { stroke: #c2182b; stroke-width: 2; }
 line.key { stroke-width: 4; }
 ";
 
