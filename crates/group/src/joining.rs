@@ -20,7 +20,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(50);
 /// donor's death first.
 const DONOR_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a replica tries before it gives up. Whoever started it waits less, and starts another.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A replica that wants to become a member.
 #[derive(Debug)]
