@@ -212,10 +212,8 @@ impl World {
             }
             self.step();
         }
-        for process in self.processes.values() {
-            eprintln!("{:#?}", process.group);
-        }
-        panic!("not in two seconds: {what}");
+        let groups: Vec<&Group> = self.processes.values().map(|p| &p.group).collect();
+        panic!("not in two seconds: {what}: {groups:#?}");
     }
 
     fn settle(&mut self) {
@@ -317,9 +315,11 @@ impl World {
             .delivered
             .iter()
             .flat_map(|delivered| &delivered.proposals)
-            .filter_map(|proposal| match proposal {
-                Proposal::Calls { calls, .. } => Some(String::from_utf8(calls.to_vec()).unwrap()),
-                _ => None,
+            .filter_map(|proposal| {
+                let Proposal::Calls { calls, .. } = proposal else {
+                    return None;
+                };
+                Some(String::from_utf8(calls.to_vec()).unwrap())
             })
             .collect()
     }
