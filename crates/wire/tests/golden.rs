@@ -29,11 +29,14 @@ use wire::member::{Binary, Formats, Member, Seat, Standing};
 use wire::peer::{Contact, Join, PeerMessage, TransferHead};
 use wire::{Build, MemberId, MethodId, OrderedTime, Position, SessionId, Version};
 
+/// Whether bytes decode to what they should, or what is wrong.
+type Decodes = Box<dyn Fn(&[u8]) -> Result<(), String>>;
+
 /// One line: its name, the bytes that this build writes, and whether bytes decode to the value.
 struct Line {
     name: String,
     bytes: Vec<u8>,
-    decodes: Box<dyn Fn(&[u8]) -> Result<(), String>>,
+    decodes: Decodes,
 }
 
 fn framed<M: Message + Clone + PartialEq + Debug + 'static>(name: &str, message: M) -> Line {
