@@ -872,7 +872,8 @@ impl Group {
         self.order.silent(self.detector.suspects().collect());
     }
 
-    fn peers(&self) -> Vec<(MemberId, SocketAddr)> {
+    /// Whom to hold links to.
+    pub fn peers(&self) -> Vec<(MemberId, SocketAddr)> {
         self.membership
             .everybody()
             .filter(|member| member.id != self.me)

@@ -5,6 +5,8 @@
 //! again from the ordered state, so a lost or repeated event changes nothing. A layer of a user's
 //! own implements [`Layer`] and is named in the stack like the built-in ones.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 use group::{Group, Now};
 use wire::client::Decline;
@@ -83,6 +85,18 @@ pub enum Effect {
         host: HostRecord,
         /// What to start.
         assignment: Assignment,
+    },
+    /// Ask a daemon what runs on its host.
+    Inventory {
+        /// Comes back in [`Event::Daemon`].
+        token: u64,
+        /// Whose daemon.
+        host: HostRecord,
+    },
+    /// Hold links to these too, whom no view of ours lists: they may know of a later one.
+    Meet {
+        /// Who, and where they listen.
+        strangers: Vec<(MemberId, SocketAddr)>,
     },
     /// Say this to the layers of the same name on all members, in the total order.
     Multicast {

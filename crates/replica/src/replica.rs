@@ -846,6 +846,21 @@ impl Replica {
                 });
                 return false;
             }
+            Effect::Inventory { token, host } => {
+                let request = DaemonRequest::Inventory { token };
+                out.push(Output::Daemon {
+                    token,
+                    host,
+                    request,
+                });
+                return false;
+            }
+            Effect::Meet { strangers } => {
+                let mut peers = self.group.peers();
+                peers.extend(strangers);
+                out.push(Output::Peers(peers));
+                return false;
+            }
             Effect::Multicast { payload } => {
                 self.group.post(Proposal::Layer {
                     layer: layer.to_owned(),

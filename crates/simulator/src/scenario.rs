@@ -310,30 +310,12 @@ fn full(world: &World, members: usize) -> bool {
         .filter_map(crate::node::Node::replica);
     let mut count = 0;
     for replica in present {
-        if lost(world, replica) {
-            continue;
-        }
         count += 1;
         if !settled(replica) {
             return false;
         }
     }
     count == members
-}
-
-/// A member that slept while it was replaced, and of whose peers none is left: nobody can tell it.
-fn lost(world: &World, replica: &Replica) -> bool {
-    let Some(newest) = newest(world) else {
-        return false;
-    };
-    let known = replica.membership().everybody();
-    let mut left = known.filter(|peer| peer.id != replica.me()).filter(|peer| {
-        world
-            .nodes
-            .iter()
-            .any(|node| node.address == peer.address && !node.is_dead())
-    });
-    newest.membership().is_past(replica.me()) && left.next().is_none()
 }
 
 fn describe(world: &World) -> String {

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use group::{Admitted, Joining, JoiningOutput, Now};
 use replica::{End, Output, Program, Replica, Setup};
 use wire::client::{ClientReply, ClientRequest};
-use wire::daemon::{Assignment, DaemonReply, DaemonRequest, Foundation, HostRecord, Role};
+use wire::daemon::{
+    Assignment, DaemonReply, DaemonRequest, Foundation, HostRecord, ReplicaRecord, Role,
+};
 use wire::hello::{Hello, Opener, Welcome};
 use wire::member::Binary;
 use wire::peer::{Join, PeerMessage, TransferHead};
@@ -1005,6 +1007,9 @@ impl World {
     // Daemons.
 
     fn daemon(&mut self, node: usize, token: u64, host: &HostRecord, request: DaemonRequest) {
+        if let DaemonRequest::Inventory { token } = request {
+            return self.inventory(node, token, host);
+        }
         let DaemonRequest::Start { assignment, .. } = request else {
             return;
         };
@@ -1029,6 +1034,31 @@ impl World {
                 token,
             },
         );
+    }
+
+    fn inventory(&mut self, asker: usize, token: u64, host: &HostRecord) {
+        let replicas = self
+            .nodes
+            .iter()
+            .enumerate()
+            .filter(|(_, node)| !node.is_dead() && self.hosts[node.host].name == host.name)
+            .map(|(number, node)| ReplicaRecord {
+                process: u32::try_from(number).unwrap_or(0),
+                group: GROUP.to_owned(),
+                binary: node.binary.clone(),
+                service: "list".to_owned(),
+                address: Some(node.address),
+                member: node.replica().map(Replica::me),
+            })
+            .collect();
+        let reply = DaemonReply::Inventory {
+            token,
+            host: host.name.clone(),
+            replicas,
+            binaries: Vec::new(),
+        };
+        let node = asker;
+        self.after(1_000, Event::Daemon { node, token, reply });
     }
 
     fn start(&mut self, host: usize, assignment: &Assignment, asker: usize, token: u64) {

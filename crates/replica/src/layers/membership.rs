@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use group::LOG_BYTES_MAX;
 use wire::Time;
+use wire::daemon::DaemonReply;
 use wire::log::{Change, Proposal};
 use wire::member::Seat;
 
@@ -22,6 +23,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How soon a change that may have been refused is tried again.
 const CHANGE_AGAIN: Duration = Duration::from_millis(5);
 
+/// How long a member goes without a majority before it asks the daemons, and asks again: far longer
+/// than an election.
+const ALONE_PATIENCE: Duration = Duration::from_secs(2);
+
 /// The membership layer.
 #[derive(Debug, Default)]
 pub(crate) struct Membership {
@@ -29,6 +34,8 @@ pub(crate) struct Membership {
     /// Attempts as this leader watches them: since when each has not moved.
     watched: BTreeMap<Seat, Watched>,
     look_at: Option<Time>,
+    /// When a member that reaches no majority asks the daemons for others.
+    alone_at: Option<Time>,
 }
 
 #[derive(Debug)]
@@ -49,11 +56,16 @@ impl Layer for Membership {
     }
 
     fn handle(&mut self, cx: &LayerContext<'_>, event: &Event<'_>, out: &mut Vec<Effect>) {
-        if !matches!(event, Event::Changed) {
-            return;
+        match event {
+            Event::Changed => self.ask_if_alone(cx, out),
+            Event::Daemon { reply, .. } => return Self::meet_strangers(cx, reply, out),
+            Event::Happened { .. } | Event::Delivered { .. } => return,
         }
         if !cx.group.leads_of_record() {
-            *self = Membership::default();
+            *self = Membership {
+                alone_at: self.alone_at,
+                ..Membership::default()
+            };
             return;
         }
         self.posts.forget_old(cx.now.time);
@@ -63,7 +75,7 @@ impl Layer for Membership {
     }
 
     fn deadline(&self) -> Option<Time> {
-        [self.look_at, self.posts.deadline()]
+        [self.look_at, self.posts.deadline(), self.alone_at]
             .into_iter()
             .flatten()
             .min()
@@ -71,6 +83,41 @@ impl Layer for Membership {
 }
 
 impl Membership {
+    /// A member that slept while all others were replaced knows nobody who is left: the daemons
+    /// know who runs now, and those know of the view without it.
+    fn ask_if_alone(&mut self, cx: &LayerContext<'_>, out: &mut Vec<Effect>) {
+        if cx.group.available() {
+            self.alone_at = None;
+            return;
+        }
+        let now = cx.now.time;
+        if now < *self.alone_at.get_or_insert(now.after(ALONE_PATIENCE)) {
+            return;
+        }
+        self.alone_at = Some(now.after(ALONE_PATIENCE));
+        let hosts = &cx.ordered.foundation().hosts;
+        for (token, host) in (0..u64::MAX).rev().zip(hosts) {
+            let host = host.clone();
+            out.push(Effect::Inventory { token, host });
+        }
+    }
+
+    fn meet_strangers(cx: &LayerContext<'_>, reply: &DaemonReply, out: &mut Vec<Effect>) {
+        let DaemonReply::Inventory { replicas, .. } = reply else {
+            return;
+        };
+        let membership = cx.group.membership();
+        let strangers: Vec<_> = replicas
+            .iter()
+            .filter(|replica| replica.group == membership.group)
+            .filter_map(|replica| Some((replica.member?, replica.address?)))
+            .filter(|(id, _)| membership.everybody().all(|known| known.id != *id))
+            .collect();
+        if !strangers.is_empty() && !cx.group.available() {
+            out.push(Effect::Meet { strangers });
+        }
+    }
+
     /// Ends attempts that failed, or whose replica does not appear or does not move.
     fn watch(&mut self, cx: &LayerContext<'_>, out: &mut Vec<Effect>) {
         let now = cx.now.time;
