@@ -79,6 +79,42 @@ fn a_member_that_is_stopped_for_ten_seconds_is_replaced_and_ends() {
     world.judge();
 }
 
+/// Nobody whom it knows is left when it wakes up; the daemons know who runs.
+#[test]
+fn a_member_that_slept_while_all_others_were_replaced_ends() {
+    let mut world = World::with(&["ledger-v1"]);
+    let first = world.status();
+    let sleeper = follower(&first);
+    let stopped = world.process(&sleeper);
+    signal(stopped, Signal::STOP);
+    let mut gone = vec![sleeper.member];
+    let others = first
+        .members
+        .iter()
+        .filter(|member| member.member != sleeper.member);
+    for other in others.cloned().collect::<Vec<_>>() {
+        world.until("three members without those that are gone", |status| {
+            settled(status)
+                && status
+                    .members
+                    .iter()
+                    .all(|member| !gone.contains(&member.member))
+        });
+        world.kill(&other);
+        gone.push(other.member);
+    }
+    world.until("three members, all new", |status| {
+        settled(status)
+            && status
+                .members
+                .iter()
+                .all(|member| !gone.contains(&member.member))
+    });
+    signal(stopped, Signal::CONT);
+    await_end(stopped);
+    world.judge();
+}
+
 /// The daemon's process on a host.
 fn daemon_process(world: &World, host: usize) -> u32 {
     let state = world.installation.directory().join("state");
