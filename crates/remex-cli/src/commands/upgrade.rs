@@ -65,14 +65,22 @@ fn target(found: &[Inventory], service: &str, args: &UpgradeArgs) -> Result<Bina
         .map(|record| record.binary.build)
         .filter(|known| build.is_none_or(|build| build == *known))
         .collect();
-    let mut builds = builds.into_iter();
-    let (Some(build), None) = (builds.next(), builds.next()) else {
-        let count = found.len();
-        return Err(Outcome::Refused(format!(
-            "{service} {}: on {count} hosts there is none such build, or several; `remex versions` \
-             lists them, --build names one",
-            args.version
-        )));
+    let build = match builds.iter().collect::<Vec<_>>()[..] {
+        [build] => *build,
+        [] => {
+            return Err(Outcome::Refused(format!(
+                "no host has such a build of {service} {}; `remex versions` lists what there is",
+                args.version
+            )));
+        }
+        [..] => {
+            let builds: Vec<String> = builds.iter().map(Build::to_string).collect();
+            return Err(Outcome::Refused(format!(
+                "{service} {} has several builds; say which with --build: {}",
+                args.version,
+                builds.join(", ")
+            )));
+        }
     };
     let binary = Binary {
         version: args.version.clone(),
