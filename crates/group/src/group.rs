@@ -978,11 +978,6 @@ impl Group {
     pub fn log_bytes(&self) -> u64 {
         self.order.log_bytes()
     }
-
-    /// Requests that wait for the order at this member.
-    pub fn waiting(&self) -> usize {
-        self.multicast.waiting()
-    }
 }
 
 fn broken(position: Position, found: Result<u8, FrameError>) -> Output {

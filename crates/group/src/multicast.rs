@@ -97,8 +97,4 @@ impl Multicast {
     pub(crate) fn is_empty(&self) -> bool {
         self.outbox.is_empty()
     }
-
-    pub(crate) fn waiting(&self) -> usize {
-        self.pending.len()
-    }
 }

@@ -196,7 +196,10 @@ impl Thread {
     }
 
     fn applied(&mut self, answers: &mut Vec<Answer>) {
-        if let Some(execute) = &self.execute {
+        if let Some(execute) = &mut self.execute {
+            for text in execute.notes() {
+                note(text);
+            }
             let position = execute.position();
             let frames = merge(std::mem::take(answers));
             self.to.report(Report::Applied { position, frames });
