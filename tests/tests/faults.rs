@@ -79,7 +79,8 @@ fn a_member_that_is_stopped_for_ten_seconds_is_replaced_and_ends() {
     world.judge();
 }
 
-/// Nobody whom it knows is left when it wakes up; the daemons know who runs.
+/// Nobody whom it knows is left when it wakes up. The farewell that still lies in its sockets ends it,
+/// or the daemons' word for who runs; the simulator is the judge of the second alone.
 #[test]
 fn a_member_that_slept_while_all_others_were_replaced_ends() {
     let mut world = World::with(&["ledger-v1"]);
