@@ -1,7 +1,8 @@
-//! A ledger that says it is the next version: what the failing binaries share.
+//! What the binaries of these tests share: a ledger that says it is the next version, and the words
+//! of a herald.
 //!
-//! Its state and methods are those of version 1; only its number differs, and what its binary does
-//! when it is started.
+//! The ledger's state and methods are those of version 1; only its number differs, and what its
+//! binary does when it is started.
 
 use std::process::ExitCode;
 
@@ -9,6 +10,9 @@ use remex::{Description, Service, Version};
 
 /// The version that the failing binaries claim.
 pub const VERSION: &str = "1.9.0";
+
+/// What a herald prints when the next version has taken its place.
+pub const UPGRADED: &str = "upgraded() was called";
 
 /// Answers to `--describe` like a real version, for the daemon; says whether it was asked to.
 pub fn described() -> Option<ExitCode> {

@@ -5,6 +5,7 @@
 mod arrows;
 mod dependencies;
 mod heads;
+mod layers;
 mod links;
 pub(crate) mod paper;
 
@@ -16,9 +17,10 @@ use crate::verdict::Verdict;
 type Check = fn(&Tree) -> Verdict;
 
 /// All checks, in the order in which they are told.
-const CHECKS: [(&str, Check); 6] = [
+const CHECKS: [(&str, Check); 7] = [
     ("arrows", arrows::check),
     ("heads", heads::check),
+    ("layers", layers::check),
     ("protocol", protocol::check),
     ("paper", paper::check),
     ("links", links::check),

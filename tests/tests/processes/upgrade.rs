@@ -1,16 +1,8 @@
 //! Upgrades of real processes under load, in peace and with a kill in every role.
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "tests of real processes have real threads and clocks"
-)]
-
-mod common;
 
 use std::collections::BTreeSet;
 
-use common::{World, follower, leader};
+use crate::common::{World, follower, leader};
 use installation::process;
 use wire::Version;
 use wire::status::GroupStatus;

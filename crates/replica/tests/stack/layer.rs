@@ -1,74 +1,19 @@
 //! A layer of a user's own: named in the stack, it sees events, speaks in the total order and
 //! holds requests back.
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use group::Now;
 use replica::{
-    Call, Context, Description, Effect, Event, JsonError, Layer, LayerContext, Output, OwnedCall,
-    Program, Refusal, Replica, Service, Setup, StackError, StartError, StateError,
+    Effect, Event, Layer, LayerContext, Output, Program, Replica, Setup, StackError, StartError,
 };
 use wire::client::{ClientReply, ClientRequest, Decline};
 use wire::daemon::{Foundation, HostRecord};
 use wire::member::Binary;
-use wire::{Build, MethodId, OrderedTime, Time, Version};
+use wire::{Build, OrderedTime, Time, Version};
 
-/// A service without methods: the layer is what is tested.
-#[derive(Debug)]
-struct Nothing;
-
-impl Service for Nothing {
-    const NAME: &'static str = "nothing";
-    const VERSION: &'static str = "1.0.0";
-    const STATE_FORMAT: u32 = 1;
-
-    fn describe() -> Description {
-        Description {
-            service: Self::NAME.to_owned(),
-            version: Version::new(1, 0, 0),
-            state_format: 1,
-            reads_formats: vec![1],
-            writes_formats: vec![1],
-            state_shape: String::new(),
-            methods: Vec::new(),
-        }
-    }
-
-    fn initial() -> Nothing {
-        Nothing
-    }
-
-    fn apply(&mut self, _: &Context, _: Call<'_>) -> Result<Vec<u8>, Refusal> {
-        Err(Refusal::UnknownMethod)
-    }
-
-    fn read(&self, _: &Context, _: Call<'_>) -> Result<Vec<u8>, Refusal> {
-        Err(Refusal::UnknownMethod)
-    }
-
-    fn export(&self, _: u32, _: &mut dyn Write) -> Result<(), StateError> {
-        Ok(())
-    }
-
-    fn import(_: u32, _: &mut dyn Read) -> Result<Nothing, StateError> {
-        Ok(Nothing)
-    }
-
-    fn call_from_json(method: &str, _: &serde_json::Value) -> Result<OwnedCall, JsonError> {
-        let method = method.to_owned();
-        Err(JsonError::UnknownMethod {
-            method,
-            known: String::new(),
-        })
-    }
-
-    fn reply_to_json(_: MethodId, _: &[u8]) -> Result<serde_json::Value, JsonError> {
-        Ok(serde_json::Value::Null)
-    }
-}
+use crate::nothing::First;
 
 /// Says once that it is here, remembers what it heard, and lets no client in until then.
 #[derive(Debug, Default)]
@@ -117,7 +62,7 @@ fn now(ms: u64) -> Now {
 fn found(stack: &str, roll: Roll) -> Result<Replica, StartError> {
     let address = "127.0.0.1:1".parse().unwrap();
     let setup = Setup {
-        program: Arc::new(Program::of::<Nothing>()),
+        program: Arc::new(Program::of::<First>()),
         host: "alpha".to_owned(),
         address,
         process: 1,

@@ -1,16 +1,8 @@
 //! Faults of real processes: kills, silence, daemons that die, versions that do not work.
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "tests of real processes have real threads and clocks"
-)]
-
-mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{PATIENCE, World, follower, leader, settled};
+use crate::common::{PATIENCE, World, follower, leader, settled};
 use installation::{Daemon, process};
 use rustix::process::{Pid, Signal};
 use wire::Version;

@@ -49,8 +49,15 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Three hosts, version 1 on three members, and load on it.
+    /// Three hosts, the ledger's version 1 on three members, and load on it.
     pub(crate) fn with(versions: &[&str]) -> World {
+        let mut world = World::of("ledger", versions);
+        world.load = Some(Load::start(&world.group));
+        world
+    }
+
+    /// Three hosts, and version 1 of a service on three members.
+    pub(crate) fn of(service: &str, versions: &[&str]) -> World {
         let directory = tempfile::tempdir().unwrap();
         let files: Vec<PathBuf> = versions.iter().map(|name| binaries().join(name)).collect();
         let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
@@ -58,13 +65,12 @@ impl World {
         let at = directory.path().join("installation");
         let mut installation = Installation::start(&at, &remex, &files, 3).unwrap();
         let group = installation
-            .found("ledger", "ledger", &Version::new(1, 0, 0), 3)
+            .found(service, service, &Version::new(1, 0, 0), 3)
             .unwrap();
-        let load = Load::start(&group);
         World {
             installation,
             group,
-            load: Some(load),
+            load: None,
             _directory: directory,
         }
     }
@@ -148,6 +154,14 @@ impl World {
             }
             assert!(Instant::now() < until, "no daemon knows {}", member.member);
         }
+    }
+
+    /// What a process printed, by line; its daemon keeps it.
+    pub(crate) fn printed(&self, host: &str, process: u32) -> Vec<String> {
+        let state = self.installation.directory().join("state");
+        let log = state.join(host).join("logs").join(format!("{process}.log"));
+        let text = std::fs::read_to_string(&log).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
     }
 
     pub(crate) fn kill(&self, member: &MemberStatus) {
