@@ -1,0 +1,159 @@
+//! What the order delivers, position by position: time, requests, and the membership they change.
+
+use std::sync::Arc;
+
+use order::{Content, Delivery};
+use wire::frame::{FrameError, decode_body};
+use wire::log::{Change, ChangeEntry, ENTRY_FORMAT, Entry, Proposal};
+use wire::peer::PeerMessage;
+use wire::{OrderedTime, Position};
+
+use super::propose::origin;
+use super::{Delivered, Group, Output};
+use crate::clock::Now;
+
+impl Group {
+    pub(super) fn ordered(&mut self, now: Now, output: order::Output, out: &mut Vec<Output>) {
+        match output {
+            order::Output::Send { to, message } => {
+                out.push(Output::Send {
+                    to,
+                    message: PeerMessage::Engine(message),
+                });
+            }
+            order::Output::Reach {
+                to,
+                last_term,
+                last_index,
+                term,
+            } => {
+                let message = PeerMessage::Reach {
+                    last_term,
+                    last_index,
+                    term,
+                };
+                out.push(Output::Send { to, message });
+            }
+            order::Output::Delivered(delivery) => self.deliver(now, delivery, out),
+            order::Output::Readable { token, position } => {
+                out.push(Output::Readable { token, position });
+            }
+            order::Output::Leader { leader, term } => {
+                self.notice_leader();
+                out.push(Output::Leader { leader, term });
+            }
+            order::Output::NeedsState { joiner } => self.joiners.lags(joiner),
+        }
+    }
+
+    fn deliver(&mut self, now: Now, delivery: Delivery, out: &mut Vec<Output>) {
+        self.delivered = delivery.position;
+        self.term = delivery.term;
+        let mut delivered = Delivered {
+            position: delivery.position,
+            term: delivery.term,
+            time: self.time,
+            proposals: Vec::new(),
+            change: None,
+            membership: Arc::clone(&self.membership),
+        };
+        match delivery.content {
+            Content::Nothing => {}
+            Content::Entry(bytes) => match decode_body::<Entry>(&bytes) {
+                Ok(entry) if entry.format == ENTRY_FORMAT => {
+                    self.pass_time(now, entry.time);
+                    self.apply_entry(delivery.position, &entry.proposals);
+                    if entry.floor > self.floor {
+                        self.floor = entry.floor;
+                        self.order.compact(self.floor);
+                    }
+                    delivered.proposals = entry.proposals;
+                }
+                other => return out.push(broken(delivery.position, other.map(|e| e.format))),
+            },
+            Content::Change {
+                context,
+                configuration,
+            } => match decode_body::<ChangeEntry>(&context) {
+                Ok(entry) if entry.format == ENTRY_FORMAT => {
+                    self.pass_time(now, entry.time);
+                    Arc::make_mut(&mut self.membership).changed(
+                        delivery.position,
+                        &entry.change,
+                        configuration,
+                    );
+                    self.after_change(now, &entry.change, out);
+                    delivered.change = Some(entry.change);
+                }
+                other => return out.push(broken(delivery.position, other.map(|e| e.format))),
+            },
+        }
+        delivered.time = self.time;
+        delivered.membership = Arc::clone(&self.membership);
+        out.push(Output::Delivered(delivered));
+    }
+
+    fn pass_time(&mut self, now: Now, stamp: OrderedTime) {
+        self.time = self.time.max(stamp);
+        self.clock.heard(self.time, now);
+    }
+
+    fn apply_entry(&mut self, position: Position, proposals: &[Proposal]) {
+        for proposal in proposals {
+            if let Some(origin) = origin(proposal)
+                && origin.member == self.me
+            {
+                self.multicast.delivered(origin.number);
+            }
+            match proposal {
+                Proposal::Leads { .. } | Proposal::Standing { .. } | Proposal::Ready { .. } => {
+                    Arc::make_mut(&mut self.membership).ordered(position, proposal);
+                }
+                Proposal::Transfer { joiner, .. } => {
+                    if Arc::make_mut(&mut self.membership).ordered(position, proposal) {
+                        self.joiners.begins(*joiner);
+                        self.posted.ready.remove(joiner);
+                    }
+                }
+                Proposal::Open { .. }
+                | Proposal::Calls { .. }
+                | Proposal::Taken { .. }
+                | Proposal::Passed { .. }
+                | Proposal::Upgrade(_)
+                | Proposal::Activate { .. }
+                | Proposal::Layer { .. } => {}
+            }
+        }
+    }
+
+    fn after_change(&mut self, now: Now, change: &Change, out: &mut Vec<Output>) {
+        let leaver = match change {
+            Change::Settle | Change::Remove { .. } => self
+                .detector
+                .watched()
+                .find(|&peer| self.membership.is_past(peer)),
+            Change::Admit(_) | Change::Promote { .. } => None,
+        };
+        if let Some(to) = leaver {
+            let view = self.membership.view.position;
+            out.push(Output::Send {
+                to,
+                message: PeerMessage::Left { view },
+            });
+        }
+        if self.membership.is_past(self.me) {
+            self.parting.out(now.time, self.membership.view.position);
+        }
+        self.joiners.keep(|id| self.membership.joiner(id).is_some());
+        self.watch(now);
+        out.push(Output::Peers(self.peers()));
+    }
+}
+
+fn broken(position: Position, found: Result<u8, FrameError>) -> Output {
+    let why = match found {
+        Ok(format) => format!("entry format {format}, this build reads {ENTRY_FORMAT}"),
+        Err(error) => error.to_string(),
+    };
+    Output::Broken { position, why }
+}
