@@ -1,0 +1,83 @@
+//! Edges and the recipe of a planned change of leader.
+
+use std::collections::BTreeSet;
+
+use order::{Refusal, Step};
+use wire::Time;
+
+use crate::world::{World, id};
+
+/// Edge: a leader that is removed does not step down.
+#[test]
+fn a_leader_is_not_taken_out_before_it_has_handed_over() {
+    let mut world = World::of(3);
+    let removal = world.order(1).change(Step::Remove(id(1)), Vec::new());
+    assert_eq!(removal, Err(Refusal::RemovesLeader));
+    world.join(4);
+    world.change(Step::Swap {
+        joiner: id(4),
+        leaver: id(1),
+    });
+    assert_eq!(
+        world.order(1).change(Step::Settle, Vec::new()),
+        Err(Refusal::RemovesLeader)
+    );
+    let now = Time(world.now);
+    world.quiet();
+    world.order(1).hand_over(now, id(2)).unwrap();
+    world.until("another leads", |world| world.get(2).leads());
+    world.change(Step::Settle);
+    world.propose("without the old leader");
+    world.until("it goes on", |world| world.texts(4).len() == 1);
+    assert!(!world.get(4).configuration().contains(id(1)));
+}
+
+/// Edge: a hand-over has no negative answer, and with ticks off it can hang.
+#[test]
+fn a_hand_over_that_is_not_answered_is_called_off() {
+    let mut world = World::of(3);
+    world.cut.insert((id(1), id(2)));
+    let now = Time(world.now);
+    world.order(1).hand_over(now, id(2)).unwrap();
+    assert_eq!(
+        world.order(1).propose(b"held".to_vec()),
+        Err(Refusal::HandingOver)
+    );
+    world.until("proposals are taken again", |world| {
+        !world.get(1).hands_over()
+    });
+    assert!(world.get(1).leads());
+    world.propose("after");
+    world.until("delivered", |world| world.texts(3) == ["after"]);
+}
+
+/// Recipe: hand-over. What was under way survives it, and nobody sees two leaders.
+#[test]
+fn a_hand_over_keeps_what_is_under_way() {
+    let mut world = World::of(3);
+    world.propose("under way");
+    let now = Time(world.now);
+    world.order(1).hand_over(now, id(3)).unwrap();
+    world.until("the other leads", |world| world.get(3).leads());
+    world.propose("next");
+    world.until("both are delivered", |world| {
+        world.texts(2) == ["under way", "next"]
+    });
+}
+
+/// Edge: only a member that has applied its own promotion, is live and has a vote may lead.
+#[test]
+fn a_learner_or_a_silent_member_cannot_be_handed_leadership() {
+    let mut world = World::of(2);
+    world.join(3);
+    let now = Time(world.now);
+    assert_eq!(
+        world.order(1).hand_over(now, id(3)),
+        Err(Refusal::CannotLead)
+    );
+    world.order(1).silent(BTreeSet::from([id(2)]));
+    assert_eq!(
+        world.order(1).hand_over(now, id(2)),
+        Err(Refusal::CannotLead)
+    );
+}

@@ -1,0 +1,11 @@
+//! The engine's sharp edges and recipes, one test each, on several orders and virtual time.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod changes;
+mod elections;
+mod hand_over;
+mod joiners;
+mod memory;
+mod messages;
+mod reads;
+mod world;
