@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use order::{Order, Refusal, Start, Step};
+use order::{Order, Reach, Refusal, Start, Step};
 use wire::frame::to_bytes;
 use wire::log::{Change, ChangeEntry, ENTRY_FORMAT, Origin, Proposal};
 use wire::peer::PeerMessage;
@@ -198,9 +198,14 @@ impl Group {
             PeerMessage::Reach {
                 last_term,
                 last_index,
-                term: _,
+                term,
             } => {
-                self.order.reach(now.time, from, last_term, last_index);
+                let reach = Reach {
+                    last_term,
+                    last_index,
+                    term,
+                };
+                self.order.reach(now.time, from, reach);
             }
             PeerMessage::Progress {
                 received,
@@ -546,7 +551,7 @@ impl Group {
         self.joiners.progress(joiner)
     }
 
-    /// Joiners that need positions that left the log.
+    /// Joiners and members that need positions which this leader does not have in its log.
     pub fn lagging(&self) -> impl Iterator<Item = MemberId> {
         self.joiners.lagging()
     }

@@ -99,18 +99,28 @@ impl Joiners {
             && matched.is_some_and(|matched| matched > Position(0) && near(matched, last))
     }
 
-    pub(crate) fn lags(&mut self, joiner: MemberId) {
-        self.lagging.insert(joiner);
+    /// A joiner, or a voter, needs positions that the leader does not have.
+    pub(crate) fn lags(&mut self, member: MemberId) {
+        self.lagging.insert(member);
+    }
+
+    /// Another leader may have what they need.
+    pub(crate) fn forget_lagging(&mut self) {
+        self.lagging.clear();
     }
 
     pub(crate) fn lagging(&self) -> impl Iterator<Item = MemberId> {
         self.lagging.iter().copied()
     }
 
-    /// Forgets everybody who is no joiner any more.
-    pub(crate) fn keep(&mut self, is_joiner: impl Fn(MemberId) -> bool) {
+    /// Forgets everybody who is no joiner any more; `votes` are members.
+    pub(crate) fn keep(
+        &mut self,
+        is_joiner: impl Fn(MemberId) -> bool,
+        votes: impl Fn(MemberId) -> bool,
+    ) {
         self.links.retain(|&id, _| is_joiner(id));
         self.progress.retain(|&id, _| is_joiner(id));
-        self.lagging.retain(|&id| is_joiner(id));
+        self.lagging.retain(|&id| is_joiner(id) || votes(id));
     }
 }

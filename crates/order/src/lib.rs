@@ -14,4 +14,5 @@ mod order;
 mod reads;
 
 pub use configuration::{Configuration, Start, Step};
+pub use nudge::Reach;
 pub use order::{Content, Delivery, Order, Output, Refusal};

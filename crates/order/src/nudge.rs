@@ -2,8 +2,8 @@
 //!
 //! Ticks are off, so nobody campaigns by itself. When the leader is lost, the live voters tell each
 //! other how far their logs reach; the most advanced one campaigns, and after a pause the next one,
-//! until there is a leader. The choice is a function of what was said, so members rarely collide,
-//! and a collision costs one pause.
+//! until there is a leader. The choice is a function of what was said and of the term: two that
+//! collide are in the same term afterwards, and agree on who goes next.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,32 +14,42 @@ use wire::{MemberId, Time};
 /// round trips of a local network, far below what a client would notice.
 pub(crate) const PAUSE: Duration = Duration::from_millis(15);
 
-/// How far a member's log reaches; more is better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Reach {
-    pub(crate) last_term: u64,
-    pub(crate) last_index: u64,
+/// How far a member's log reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// The term of its last entry.
+    pub last_term: u64,
+    /// The index of its last entry.
+    pub last_index: u64,
+    /// The member's current term.
+    pub term: u64,
 }
 
 pub(crate) struct Nudge {
     pub(crate) deadline: Time,
-    /// How many candidates have had their pause.
-    round: usize,
+    /// The term that the candidates below are for.
+    term: u64,
+    /// Who is first in this term, as a place among the live voters.
+    first: u64,
+    /// How many candidates have had their pause in this term.
+    round: u64,
     told: bool,
     reaches: BTreeMap<MemberId, Reach>,
 }
 
 impl Nudge {
-    pub(crate) fn new(now: Time) -> Nudge {
+    pub(crate) fn new(now: Time, term: u64) -> Nudge {
         Nudge {
             deadline: now.after(PAUSE),
+            term,
+            first: 0,
             round: 0,
             told: false,
             reaches: BTreeMap::new(),
         }
     }
 
-    /// True once: whether the others still have to be told how far this member's log reaches.
+    /// True once in a term: whether the others still have to be told how far this member's log reaches.
     pub(crate) fn tell(&mut self) -> bool {
         !std::mem::replace(&mut self.told, true)
     }
@@ -48,17 +58,29 @@ impl Nudge {
         self.reaches.insert(member, reach);
     }
 
+    /// Somebody campaigned in this term, and has a pause to win. If nobody does, all begin again at
+    /// the same place, and tell each other again, so that they also rank each other alike.
+    pub(crate) fn renew(&mut self, now: Time, term: u64) {
+        if term > self.term {
+            (self.term, self.first, self.round) = (term, term, 0);
+            self.deadline = now.after(PAUSE);
+            self.told = false;
+        }
+    }
+
     /// Whether this member campaigns now. `live` are the voters that are not known to be silent.
     pub(crate) fn campaigns(&mut self, now: Time, me: MemberId, live: &[MemberId]) -> bool {
         let all = live.iter().all(|member| self.reaches.contains_key(member));
         let late = now >= self.deadline;
-        let first = all && self.round == 0;
-        if !late && !first {
+        let at_once = all && self.round == 0 && self.first == 0;
+        if !late && !at_once {
             return false;
         }
-        let candidate = ranked(&self.reaches, live)
-            .get(self.round % live.len().max(1))
-            .copied();
+        let ranked = ranked(&self.reaches, live);
+        let at = (self.first + self.round) % (ranked.len().max(1) as u64);
+        let candidate = usize::try_from(at)
+            .ok()
+            .and_then(|at| ranked.get(at).copied());
         self.round += 1;
         self.deadline = now.after(PAUSE);
         candidate == Some(me)
@@ -68,7 +90,8 @@ impl Nudge {
 /// The live voters, the most advanced first; of equals the eldest. Unheard ones come last.
 fn ranked(reaches: &BTreeMap<MemberId, Reach>, live: &[MemberId]) -> Vec<MemberId> {
     let mut ranked = live.to_vec();
-    ranked.sort_by_key(|member| (std::cmp::Reverse(reaches.get(member).copied()), *member));
+    let log = |reach: &Reach| (reach.last_term, reach.last_index);
+    ranked.sort_by_key(|member| (std::cmp::Reverse(reaches.get(member).map(log)), *member));
     ranked
 }
 
@@ -81,13 +104,14 @@ mod tests {
     }
 
     fn candidates(reaches: &[(u64, u64, u64)], live: &[u64], me: u64, times: &[u64]) -> Vec<bool> {
-        let mut nudge = Nudge::new(Time(0));
+        let mut nudge = Nudge::new(Time(0), 5);
         for &(member, last_term, last_index) in reaches {
             nudge.heard(
                 id(member),
                 Reach {
                     last_term,
                     last_index,
+                    term: last_term,
                 },
             );
         }
@@ -125,6 +149,37 @@ mod tests {
             ),
             [false, false, true, false, true]
         );
+    }
+
+    /// Two that always campaigned at the same time would never elect anybody.
+    #[test]
+    fn after_a_collision_they_agree_on_who_goes_next() {
+        let live = [id(1), id(2)];
+        let [mut one, mut other] = [0, 14_000].map(|at| {
+            let mut nudge = Nudge::new(Time(at), 5);
+            for member in live {
+                let reach = Reach {
+                    last_term: 5,
+                    last_index: 9,
+                    term: 5,
+                };
+                nudge.heard(member, reach);
+            }
+            nudge
+        });
+        for term in 6..12 {
+            let at = Time(term * 100_000);
+            one.renew(at, term);
+            other.renew(at, term);
+            assert!(one.tell() && other.tell());
+            assert!(!one.campaigns(at, id(1), &live) && !other.campaigns(at, id(2), &live));
+            let later = at.after(PAUSE);
+            let campaigns = [
+                one.campaigns(later, id(1), &live),
+                other.campaigns(later, id(2), &live),
+            ];
+            assert!(campaigns == [true, false] || campaigns == [false, true]);
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raft::eraftpb::{Entry, EntryType, Message, MessageType};
-use raft::{Config, GetEntriesContext, RawNode, StateRole};
+use raft::{Config, GetEntriesContext, ProgressState, RawNode, StateRole};
 use slog::{Discard, Logger, o};
 use wire::engine::{EngineKind, EngineMessage};
 use wire::{MemberId, Position, Time};
@@ -18,7 +18,7 @@ use crate::configuration::{Configuration, Start, Step};
 use crate::convert;
 use crate::log::Log;
 use crate::nudge::{Nudge, Reach};
-use crate::reads::Reads;
+use crate::reads::{Mark, Reads};
 
 /// The largest append message: one write's worth, so that a slow link is not swamped.
 const APPEND_BYTES_MAX: u64 = 1 << 20;
@@ -45,6 +45,10 @@ pub struct Order {
     dead: BTreeSet<MemberId>,
     /// The last leader the engine knew, while the group has none.
     last_leader: Option<MemberId>,
+    /// The last leader that was taken out while it led: it leads no more, whatever it believes.
+    unseated: Option<MemberId>,
+    /// We are that leader, and have to tell the voters.
+    resigns: bool,
     reported_leader: (Option<MemberId>, u64),
     hand_over: Option<HandOver>,
     nudge: Option<Nudge>,
@@ -74,12 +78,8 @@ pub enum Output {
     Reach {
         /// To whom.
         to: MemberId,
-        /// The term of our last entry.
-        last_term: u64,
-        /// Its index.
-        last_index: u64,
-        /// Our current term.
-        term: u64,
+        /// How far.
+        reach: Reach,
     },
     /// The next place in the total order. Every position comes once, without gaps.
     Delivered(Delivery),
@@ -97,10 +97,12 @@ pub enum Output {
         /// In which term.
         term: u64,
     },
-    /// A joiner needs positions that left the log: its state must be transferred again.
+    /// A member needs positions that are not in our log (any more, or ever: a leader that came by a
+    /// state transfer has none from before). A joiner's state must be transferred again; a voter
+    /// never gets one, and must be replaced.
     NeedsState {
         /// Who.
-        joiner: MemberId,
+        member: MemberId,
     },
 }
 
@@ -197,6 +199,8 @@ impl Order {
             silent: BTreeSet::new(),
             dead: BTreeSet::new(),
             last_leader: None,
+            unseated: None,
+            resigns: false,
             reported_leader: (None, 0),
             hand_over: None,
             nudge: None,
@@ -305,6 +309,10 @@ impl Order {
         if election {
             self.forget_leader(message.from);
         }
+        if message.kind == EngineKind::RequestPreVote {
+            // It asks for the term after its own.
+            self.forget_older_term(message.term.saturating_sub(1));
+        }
         // With ticks off the engine grants votes while the leader lives. A vote that a hand-over
         // asked for carries the engine's mark and passes.
         if election && message.context != TRANSFER_CONTEXT && self.hears_leader() {
@@ -315,10 +323,24 @@ impl Order {
             return;
         }
         self.announce_start(&message);
+        let caught_up = message.kind == EngineKind::AppendResponse
+            && !message.reject
+            && self.probes(message.from);
         if let Some(message) = convert::to_engine(message) {
             // A late answer of a removed member gives `StepPeerNotFound`; it means nothing any more.
             let _ = self.node.step(message);
         }
+        if caught_up && self.leads() {
+            // What was committed while it was probed was not told to it, and with ticks off nothing
+            // would tell it before the next proposal.
+            self.node.ping();
+        }
+    }
+
+    /// Whether the engine is finding out how far this member's log reaches.
+    fn probes(&self, member: u64) -> bool {
+        let progress = self.node.raft.prs().get(member);
+        self.leads() && progress.is_some_and(|progress| progress.state == ProgressState::Probe)
     }
 
     /// Whether an engine could have sent this to us. The engine trusts its peers and panics over
@@ -386,6 +408,14 @@ impl Order {
         }
     }
 
+    /// A leader of an older term than somebody else's leads no more, although we may hear it: it may
+    /// have learnt so without telling us, and whoever is elected needs our vote.
+    fn forget_older_term(&mut self, term: u64) {
+        if term > self.node.raft.term {
+            self.node.raft.become_follower(term, 0);
+        }
+    }
+
     /// A member that began out of band tells the leader where: the leader cannot find out by
     /// probing, because it may have compacted the positions before.
     fn announce_start(&mut self, message: &EngineMessage) {
@@ -411,29 +441,24 @@ impl Order {
     }
 
     /// How far another member's log reaches, while there is no leader.
-    pub fn reach(&mut self, now: Time, from: MemberId, last_term: u64, last_index: u64) {
+    pub fn reach(&mut self, now: Time, from: MemberId, reach: Reach) {
         self.forget_leader(from.number());
+        self.forget_older_term(reach.term);
         self.look_for_leader(now);
         if let Some(nudge) = &mut self.nudge {
-            nudge.heard(
-                from,
-                Reach {
-                    last_term,
-                    last_index,
-                },
-            );
+            nudge.heard(from, reach);
         }
     }
 
     /// Asks for the position that a linearizable read must have applied.
     pub fn read(&mut self, now: Time, token: u64) {
-        self.reads.opened(now, token);
-        self.ask_position(token);
+        let mark = self.reads.opened(now, token);
+        self.ask_position(mark);
     }
 
     /// The engine forgets a read whose mark another one has, so members must not share marks.
-    fn ask_position(&mut self, token: u64) {
-        let mark = [self.me.number().to_be_bytes(), token.to_be_bytes()].concat();
+    fn ask_position(&mut self, mark: Mark) {
+        let mark = [self.me.number().to_be_bytes(), mark.0.to_be_bytes()].concat();
         self.node.read_index(mark);
     }
 
@@ -474,6 +499,7 @@ impl Order {
         if self.leads() {
             self.node.ping();
         }
+        self.resigns = self.unseated == Some(self.me);
     }
 
     /// The link to this member broke: what was under way may be lost.
@@ -503,8 +529,8 @@ impl Order {
     pub fn turn(&mut self, now: Time, out: &mut Vec<Output>) {
         self.give_up_late_hand_over(now);
         self.step_down_without_majority();
-        for token in self.reads.due(now, false) {
-            self.ask_position(token);
+        for mark in self.reads.due(now, false) {
+            self.ask_position(mark);
         }
         while self.node.has_ready() {
             self.ready(now, out);
@@ -518,22 +544,41 @@ impl Order {
         while self.node.has_ready() {
             self.ready(now, out);
         }
+        if std::mem::take(&mut self.resigns) {
+            self.resign(out);
+        }
         for message in std::mem::take(&mut self.announce) {
             if let Some(to) = MemberId::new(message.to) {
                 out.push(Output::Send { to, message });
             }
         }
         for asked in self.node.store().take_asked() {
-            // Who was never heard has not begun yet, and begins further on; who was heard since the
-            // engine asked may have what it needs.
+            // A joiner that was never heard has not begun yet, and begins further on; who was heard
+            // since the engine asked may have what it needs.
             let before = self.node.store().before();
-            if let Some(joiner) = MemberId::new(asked)
-                && self
-                    .matched(joiner)
-                    .is_some_and(|matched| matched > Position(0) && matched < before)
+            if let Some(member) = MemberId::new(asked)
+                && let Some(matched) = self.matched(member)
+                && matched < before
+                && (matched > Position(0) || self.configuration.votes(member))
             {
-                out.push(Output::NeedsState { joiner });
+                out.push(Output::NeedsState { member });
             }
+        }
+    }
+
+    /// Voters that have not applied our removal yet hear that we do not lead.
+    fn resign(&self, out: &mut Vec<Output>) {
+        let reach = self.own_reach();
+        let voters = self.configuration.voters.iter();
+        out.extend(voters.map(|&to| Output::Reach { to, reach }));
+    }
+
+    fn own_reach(&self) -> Reach {
+        let log = &self.node.raft.raft_log;
+        Reach {
+            last_term: log.last_term(),
+            last_index: log.last_index(),
+            term: self.node.raft.term,
         }
     }
 
@@ -541,17 +586,15 @@ impl Order {
         let mut ready = self.node.ready();
         self.send(ready.take_messages(), out);
         for state in ready.take_read_states() {
-            if let Some((member, token)) = state.request_ctx.split_first_chunk::<8>()
+            if let Some((member, mark)) = state.request_ctx.split_first_chunk::<8>()
                 && u64::from_be_bytes(*member) == self.me.number()
-                && let Ok(token) = <[u8; 8]>::try_from(token)
+                && let Ok(mark) = <[u8; 8]>::try_from(mark)
+                && let Some(token) = self.reads.answered(Mark(u64::from_be_bytes(mark)))
             {
-                let token = u64::from_be_bytes(token);
-                if self.reads.answered(token) {
-                    out.push(Output::Readable {
-                        token,
-                        position: Position(state.index),
-                    });
-                }
+                out.push(Output::Readable {
+                    token,
+                    position: Position(state.index),
+                });
             }
         }
         self.deliver(ready.take_committed_entries(), out);
@@ -602,13 +645,14 @@ impl Order {
             .node
             .apply_conf_change(&change)
             .expect("only steps that fit are proposed, one after the other");
+        let led = self
+            .leader()
+            .filter(|&leader| self.configuration.votes(leader));
         self.configuration = Configuration::from_engine(&state);
         self.configured_at = entry.index;
         self.node.mut_store().keep_configuration(state);
-        if self.leads() && !self.configuration.votes(self.me) {
-            // The safety net behind `RemovesLeader`: a removed leader would stay one, and panic.
-            let term = self.node.raft.term;
-            self.node.raft.become_follower(term, 0);
+        if let Some(leader) = led.filter(|&leader| !self.configuration.votes(leader)) {
+            self.unseat(leader);
         }
         if self.leads() {
             // A new learner is not probed before the next proposal or heartbeat.
@@ -618,6 +662,15 @@ impl Order {
             context: entry.context,
             configuration: self.configuration.clone(),
         }
+    }
+
+    /// The safety net behind `RemovesLeader`: a change that an earlier leader proposed has taken out
+    /// the present one. It would stay one, and panic; and the others would wait for it for ever.
+    fn unseat(&mut self, leader: MemberId) {
+        self.unseated = Some(leader);
+        self.resigns |= leader == self.me;
+        let term = self.node.raft.term;
+        self.node.raft.become_follower(term, 0);
     }
 
     fn report_leader(&mut self, now: Time, out: &mut Vec<Output>) {
@@ -637,8 +690,8 @@ impl Order {
             self.hand_over = None;
         }
         if leader.is_some() {
-            for token in self.reads.due(now, true) {
-                self.ask_position(token);
+            for mark in self.reads.due(now, true) {
+                self.ask_position(mark);
             }
         }
         self.reported_leader = known;
@@ -671,40 +724,28 @@ impl Order {
 
     /// Whether this member has a leader that it hears; a leader hears itself.
     pub fn hears_leader(&self) -> bool {
-        self.leader().is_some_and(|leader| self.live(leader))
+        self.leader()
+            .is_some_and(|leader| self.live(leader) && self.unseated != Some(leader))
     }
 
     fn look_for_leader(&mut self, now: Time) {
         if self.hears_leader() || !self.votes() {
             self.nudge = None;
         } else if self.nudge.is_none() && self.configuration.majority(|member| self.live(member)) {
-            self.nudge = Some(Nudge::new(now));
+            self.nudge = Some(Nudge::new(now, self.node.raft.term));
         }
     }
 
     fn campaign_if_named(&mut self, now: Time, out: &mut Vec<Output>) {
-        let (last_term, last_index) = (
-            self.node.raft.raft_log.last_term(),
-            self.node.raft.raft_log.last_index(),
-        );
+        let reach = self.own_reach();
         let live: Vec<MemberId> = self.voters().filter(|&member| self.live(member)).collect();
         let (me, term) = (self.me, self.node.raft.term);
         let Some(nudge) = &mut self.nudge else { return };
+        nudge.renew(now, term);
         if nudge.tell() {
-            nudge.heard(
-                me,
-                Reach {
-                    last_term,
-                    last_index,
-                },
-            );
+            nudge.heard(me, reach);
             let others = live.iter().copied().filter(|&member| member != me);
-            out.extend(others.map(|to| Output::Reach {
-                to,
-                last_term,
-                last_index,
-                term,
-            }));
+            out.extend(others.map(|to| Output::Reach { to, reach }));
         }
         if !nudge.campaigns(now, me, &live) {
             return;

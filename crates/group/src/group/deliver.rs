@@ -21,16 +21,11 @@ impl Group {
                     message: PeerMessage::Engine(message),
                 });
             }
-            order::Output::Reach {
-                to,
-                last_term,
-                last_index,
-                term,
-            } => {
+            order::Output::Reach { to, reach } => {
                 let message = PeerMessage::Reach {
-                    last_term,
-                    last_index,
-                    term,
+                    last_term: reach.last_term,
+                    last_index: reach.last_index,
+                    term: reach.term,
                 };
                 out.push(Output::Send { to, message });
             }
@@ -42,7 +37,7 @@ impl Group {
                 self.notice_leader();
                 out.push(Output::Leader { leader, term });
             }
-            order::Output::NeedsState { joiner } => self.joiners.lags(joiner),
+            order::Output::NeedsState { member } => self.joiners.lags(member),
         }
     }
 
@@ -144,7 +139,11 @@ impl Group {
         if self.membership.is_past(self.me) {
             self.parting.out(now.time, self.membership.view.position);
         }
-        self.joiners.keep(|id| self.membership.joiner(id).is_some());
+        let membership = &self.membership;
+        self.joiners.keep(
+            |id| membership.joiner(id).is_some(),
+            |id| membership.view.member(id).is_some(),
+        );
         self.watch(now);
         out.push(Output::Peers(self.peers()));
     }

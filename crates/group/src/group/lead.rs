@@ -27,6 +27,7 @@ impl Group {
     /// of the dead, the end of a swap.
     pub(super) fn lead(&mut self, now: Now) {
         if self.posted.term != self.order.term() {
+            self.joiners.forget_lagging();
             self.posted = Posted {
                 term: self.order.term(),
                 ..Posted::default()

@@ -88,13 +88,7 @@ impl World {
             };
             match output {
                 Output::Send { message, .. } => node.order.step(message),
-                Output::Reach {
-                    last_term,
-                    last_index,
-                    ..
-                } => {
-                    node.order.reach(now, from, last_term, last_index);
-                }
+                Output::Reach { reach, .. } => node.order.reach(now, from, reach),
                 Output::Delivered(_)
                 | Output::Readable { .. }
                 | Output::Leader { .. }
@@ -111,7 +105,7 @@ impl World {
                     }
                     Output::Delivered(delivery) => node.delivered.push(delivery),
                     Output::Readable { token, position } => node.readable.push((token, position)),
-                    Output::NeedsState { joiner } => node.needs_state.push(joiner),
+                    Output::NeedsState { member } => node.needs_state.push(member),
                     Output::Leader { .. } => {}
                 }
             }

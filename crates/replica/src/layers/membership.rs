@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use group::LOG_BYTES_MAX;
-use wire::Time;
 use wire::daemon::DaemonReply;
 use wire::log::{Change, Proposal};
 use wire::member::Seat;
+use wire::{MemberId, Time};
 
 use crate::layer::{Effect, Event, Layer, LayerContext};
 use crate::layers::attempt::Posts;
@@ -219,27 +219,31 @@ impl Membership {
             out.push(Effect::Change(Change::Remove { member, reason }));
         } else if let Ok(promotion) = promotion(cx.ordered, membership) {
             out.push(Effect::Change(promotion.change()));
-        } else if cx.group.log_bytes() > LOG_BYTES_MAX {
-            self.drop_laggard(cx, out);
+        } else if let Some((member, reason)) = Self::laggard(cx) {
+            out.push(Effect::Change(Change::Remove { member, reason }));
         }
     }
 
-    /// The log's budget forces out a silent voter, if a majority remains without it.
-    fn drop_laggard(&self, cx: &LayerContext<'_>, out: &mut Vec<Effect>) {
-        let membership = cx.group.membership();
-        let members = &membership.view.members;
-        let silent = members
-            .iter()
-            .find(|member| !membership.view.serves(member.id));
-        let serving = membership.view.serving().count();
-        if let Some(silent) = silent
-            && serving > members.len() / 2
-        {
-            let reason = "it is silent and the log's budget is used up".to_owned();
-            out.push(Effect::Change(Change::Remove {
-                member: silent.id,
-                reason,
-            }));
-        }
+    /// A voter that can never catch up, if a majority remains without it: a voter gets no state, it
+    /// is replaced. It needs what the leader does not have, or it is silent and the log's budget is
+    /// used up.
+    fn laggard(cx: &LayerContext<'_>) -> Option<(MemberId, String)> {
+        let view = &cx.group.membership().view;
+        let full = cx.group.log_bytes() > LOG_BYTES_MAX;
+        let behind = |id: MemberId| cx.group.lagging().any(|lagging| lagging == id);
+        let laggard = view.members.iter().find_map(|member| {
+            if behind(member.id) {
+                let reason = "it needs positions that left the leader's log";
+                Some((member.id, reason.to_owned()))
+            } else if full && !view.serves(member.id) {
+                let reason = "it is silent and the log's budget is used up";
+                Some((member.id, reason.to_owned()))
+            } else {
+                None
+            }
+        });
+        let (laggard, reason) = laggard?;
+        let others = view.serving().filter(|member| member.id != laggard).count();
+        (others > view.members.len() / 2).then_some((laggard, reason))
     }
 }
