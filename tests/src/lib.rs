@@ -1,8 +1,10 @@
-//! What the binaries of these tests share: a ledger that says it is the next version, and the words
-//! of a herald.
+//! What the binaries of these tests share with them: a ledger that says it is the next version, the
+//! words of a herald, and a service with a large state.
 //!
 //! The ledger's state and methods are those of version 1; only its number differs, and what its
 //! binary does when it is started.
+
+pub mod hoard;
 
 use std::process::ExitCode;
 

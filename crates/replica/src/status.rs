@@ -1,7 +1,7 @@
 //! The answer to "what are you doing, and why does it wait?" (§4: management).
 
-use group::Group;
-use wire::status::{GroupStatus, SCHEMA};
+use group::{Group, Joiner};
+use wire::status::{GroupStatus, MemberStatus, SCHEMA, TransferStatus};
 
 use crate::ordered::{Ordered, member_status, upgrade_status, waits};
 
@@ -38,10 +38,25 @@ pub(crate) fn status(group: &Group, ordered: &Ordered) -> GroupStatus {
         joiners: membership
             .joiners
             .iter()
-            .map(|joiner| member(&joiner.member))
+            .map(|joiner| joiner_status(group, ordered, joiner))
             .collect(),
         upgrade: upgrade_status(ordered, membership),
         waits: waiting,
         history: ordered.history().collect(),
+    }
+}
+
+/// A joiner, with what is known here of the state on its way to it.
+fn joiner_status(group: &Group, ordered: &Ordered, joiner: &Joiner) -> MemberStatus {
+    let progress = group.progress(joiner.member.id);
+    let comes = !joiner.ready && progress.is_none_or(|progress| progress.applied.0 == 0);
+    let transfer = joiner.transfer.filter(|_| comes);
+    MemberStatus {
+        transfer: transfer.map(|transfer| TransferStatus {
+            donor: transfer.donor,
+            position: transfer.position,
+            received: progress.map(|progress| progress.received),
+        }),
+        ..member_status(ordered, group.membership(), &joiner.member)
     }
 }

@@ -70,6 +70,20 @@ pub struct MemberStatus {
     pub doing: String,
     /// Whether it takes clients' requests.
     pub takes_requests: bool,
+    /// The state on its way to this joiner, from the naming of a donor until the leader hears that
+    /// all of it is there. Other members see the end only when the joiner is ready.
+    pub transfer: Option<TransferStatus>,
+}
+
+/// A state on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransferStatus {
+    /// Who gives it.
+    pub donor: MemberId,
+    /// Of which position it is.
+    pub position: Position,
+    /// Bytes that have come, as the joiner tells the leader; other members do not know.
+    pub received: Option<u64>,
 }
 
 /// An upgrade.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use installation::{Daemon, Group, Installation, process};
 use ledger_v1::{LedgerBlockingClient, Reference};
 use remex::{Version, blocking};
+use rustix::process::{Pid, Signal};
 use wire::log::UpgradeRequest;
 use wire::member::Binary;
 use wire::status::{GroupStatus, MemberStatus};
@@ -198,6 +199,11 @@ impl Drop for World {
             }
         }
     }
+}
+
+pub(crate) fn signal(process: u32, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(process).unwrap()).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
 }
 
 /// Three members serve and nothing is under way.

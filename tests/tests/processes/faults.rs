@@ -2,15 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::{PATIENCE, World, follower, leader, settled};
+use crate::common::{PATIENCE, World, follower, leader, settled, signal};
 use installation::{Daemon, process};
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 use wire::Version;
-
-fn signal(process: u32, signal: Signal) {
-    let pid = Pid::from_raw(i32::try_from(process).unwrap()).unwrap();
-    rustix::process::kill_process(pid, signal).unwrap();
-}
 
 fn await_end(process: u32) {
     let until = Instant::now() + PATIENCE;

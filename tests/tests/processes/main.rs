@@ -9,4 +9,5 @@
 mod common;
 mod faults;
 mod figure_five;
+mod transfer;
 mod upgrade;

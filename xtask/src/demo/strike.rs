@@ -162,6 +162,7 @@ pub(crate) mod tests {
             seat: Seat(seat),
             doing: if doing.is_empty() { "serving" } else { doing }.to_owned(),
             takes_requests: true,
+            transfer: None,
         }
     }
 

@@ -1,7 +1,8 @@
 //! `remex status`: what groups do, and why anything waits.
 
 use serde_json::json;
-use wire::status::{GroupStatus, MemberStatus};
+use wire::MemberId;
+use wire::status::{GroupStatus, MemberStatus, TransferStatus};
 
 use crate::At;
 use crate::installation::{Inventory, connect_among, inventories};
@@ -134,7 +135,22 @@ fn show(status: &GroupStatus, inventories: &[Inventory], screen: &Screen) {
                 .unwrap_or_default(),
         ));
     }
+    for joiner in &status.joiners {
+        if let Some(transfer) = &joiner.transfer {
+            screen.line(&format!("  {}", on_its_way(joiner.member, transfer)));
+        }
+    }
     for wait in &status.waits {
         screen.line(&format!("  waits: {wait}"));
     }
+}
+
+fn on_its_way(joiner: MemberId, transfer: &TransferStatus) -> String {
+    let TransferStatus {
+        donor, position, ..
+    } = transfer;
+    let received = transfer.received.map_or_else(String::new, |bytes| {
+        format!(", {} MiB have come", bytes >> 20)
+    });
+    format!("{joiner} gets the state of {position} from {donor}{received}")
 }

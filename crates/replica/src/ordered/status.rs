@@ -24,6 +24,7 @@ pub fn member_status(ordered: &Ordered, membership: &Membership, member: &Member
         seat: member.seat,
         doing: doing(ordered, membership, member.id).word().to_owned(),
         takes_requests: answering(ordered, membership).contains(&member.id),
+        transfer: None,
     }
 }
 
