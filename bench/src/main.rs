@@ -4,6 +4,8 @@
 //! Keys of 16 bytes, values of 64, closed loop: a client sends its next write when the last one is
 //! answered. Clients, daemons and replicas share the machine, so that figures of two machines are
 //! comparable only if both say how many processors they have.
+//!
+//! `cargo run --release -p bench -- transfer` measures the passing of a large state instead.
 
 #![allow(
     clippy::print_stdout,
@@ -17,6 +19,7 @@
 
 mod measure;
 mod results;
+mod transfer;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,6 +33,7 @@ use wire::Version;
 
 use measure::{Connections, MeasureError, Setting, measure};
 use results::{Row, head, json, line};
+use transfer::TransferError;
 
 /// How many clients wait for replies at a time.
 const CLIENTS: [u32; 3] = [1, 64, 256];
@@ -39,17 +43,28 @@ const SHARED: u32 = 4;
 const GROUPS: [u32; 2] = [3, 1];
 /// The measured service's name, and its binary's.
 const SERVICE: &str = "bench-store";
+/// Its next version's binary.
+const NEXT: &str = "bench-store-next";
 
 /// Measures groups on this machine.
 #[derive(Debug, Parser)]
-#[command(name = "bench", version)]
+#[command(name = "bench", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Other>,
     /// Write the results to this file, as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
     /// How many seconds each measurement lasts.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
+}
+
+/// What is measured instead.
+#[derive(Debug, clap::Subcommand)]
+enum Other {
+    /// A large state on its way to joiners, and what clients see meanwhile.
+    Transfer(transfer::Arguments),
 }
 
 /// Why there are no results.
@@ -63,6 +78,8 @@ enum BenchError {
     Start(#[from] StartError),
     #[error(transparent)]
     Measure(#[from] MeasureError),
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
     #[error("interrupted; everything that was started is stopped")]
     Interrupted,
 }
@@ -81,7 +98,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), BenchError> {
     let release = build()?;
     let directory = release.with_file_name("bench").join("run");
-    let binaries = [release.join(SERVICE)];
+    let binaries = [release.join(SERVICE), release.join(NEXT)];
     let versions: Vec<&Path> = binaries.iter().map(PathBuf::as_path).collect();
     let hosts = GROUPS[0];
     let mut installation =
@@ -91,16 +108,24 @@ fn run(arguments: &Arguments) -> Result<(), BenchError> {
         .enable_all()
         .build()
         .map_err(system("starting the runtime"))?;
-    let rows = runtime.block_on(async {
+    runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(system("hearing signals"))?;
         let mut terminate = signal(SignalKind::terminate()).map_err(system("hearing signals"))?;
         tokio::select! {
-            rows = all(&mut installation, Duration::from_secs(arguments.seconds)) => rows,
+            measured = chosen(&mut installation, arguments) => measured,
             _ = interrupt.recv() => Err(BenchError::Interrupted),
             _ = terminate.recv() => Err(BenchError::Interrupted),
         }
     })?;
     installation.stop();
+    Ok(())
+}
+
+async fn chosen(installation: &mut Installation, arguments: &Arguments) -> Result<(), BenchError> {
+    if let Some(Other::Transfer(arguments)) = &arguments.command {
+        return Ok(transfer::run(installation, arguments).await?);
+    }
+    let rows = all(installation, Duration::from_secs(arguments.seconds)).await?;
     if let Some(path) = &arguments.json {
         let what = format!("writing {}", path.display());
         fs::write(path, json(&rows)).map_err(system(&what))?;
@@ -110,14 +135,13 @@ fn run(arguments: &Arguments) -> Result<(), BenchError> {
 
 /// All measurements; each is printed when it is there.
 async fn all(installation: &mut Installation, duration: Duration) -> Result<Vec<Row>, BenchError> {
-    let version = store_version();
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     println!("{processors} processors, shared by clients, daemons and replicas");
     println!("{}", head());
     let mut rows = Vec::new();
     for members in GROUPS {
         let group = format!("group-of-{members}");
-        let founded = installation.found(&group, SERVICE, &version, members)?;
+        let founded = installation.found(&group, SERVICE, &Version::new(1, 0, 0), members)?;
         for clients in CLIENTS {
             for connections in [Connections::Each, Connections::Shared(SHARED)] {
                 let setting = Setting {
@@ -133,11 +157,6 @@ async fn all(installation: &mut Installation, duration: Duration) -> Result<Vec<
         }
     }
     Ok(rows)
-}
-
-/// The version of the measured service: this package's.
-fn store_version() -> Version {
-    Version::parse(env!("CARGO_PKG_VERSION")).expect("cargo accepts only versions")
 }
 
 /// Builds what is measured, optimised; where it lies.

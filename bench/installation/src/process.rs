@@ -43,6 +43,42 @@ pub fn build(process: u32) -> io::Result<Build> {
     }
 }
 
+/// What the kernel says of a process's memory, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// What is resident now.
+    pub now: u64,
+    /// The most that was resident since the process began, or since [`forget_peak`].
+    pub peak: u64,
+}
+
+/// A process's memory.
+///
+/// # Errors
+/// It does not run.
+pub fn memory(process: u32) -> io::Result<Memory> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let missing = || io::Error::new(io::ErrorKind::InvalidData, "it has no memory any more");
+    Ok(Memory {
+        now: kibibytes(&status, "VmRSS:").ok_or_else(missing)? << 10,
+        peak: kibibytes(&status, "VmHWM:").ok_or_else(missing)? << 10,
+    })
+}
+
+/// Lets the peak of a process's memory begin again at what is resident now.
+///
+/// # Errors
+/// It does not run, or is not ours.
+pub fn forget_peak(process: u32) -> io::Result<()> {
+    fs::write(format!("/proc/{process}/clear_refs"), "5")
+}
+
+/// A line of `/proc/N/status`, as `VmHWM:     1234 kB`.
+fn kibibytes(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
+}
+
 /// Kills a process on the spot, without a chance to clean up.
 ///
 /// # Errors
@@ -118,6 +154,19 @@ mod tests {
         child.wait().unwrap();
         assert!(!runs(child.id()));
         assert!(kill(0).is_err());
+    }
+
+    #[test]
+    fn a_peak_stays_until_it_is_forgotten() {
+        let me = std::process::id();
+        let large = vec![1_u8; 64 << 20];
+        let with = memory(me).unwrap();
+        assert!(with.now >= large.len() as u64);
+        drop(large);
+        assert!(memory(me).unwrap().peak >= with.now);
+        forget_peak(me).unwrap();
+        assert!(memory(me).unwrap().peak < with.now);
+        assert!(memory(0).is_err());
     }
 
     #[test]

@@ -139,6 +139,14 @@ impl Installation {
         &self.directory
     }
 
+    /// What a process on one of the hosts printed, by line; its daemon keeps it.
+    pub fn printed(&self, host: &str, process: u32) -> Vec<String> {
+        let state = self.directory.join("state");
+        let log = state.join(host).join("logs").join(format!("{process}.log"));
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
     /// Founds a group and waits until it has all its members.
     ///
     /// # Errors

@@ -159,10 +159,7 @@ impl World {
 
     /// What a process printed, by line; its daemon keeps it.
     pub(crate) fn printed(&self, host: &str, process: u32) -> Vec<String> {
-        let state = self.installation.directory().join("state");
-        let log = state.join(host).join("logs").join(format!("{process}.log"));
-        let text = std::fs::read_to_string(&log).unwrap_or_default();
-        text.lines().map(str::to_owned).collect()
+        self.installation.printed(host, process)
     }
 
     pub(crate) fn kill(&self, member: &MemberStatus) {

@@ -1,0 +1,204 @@
+//! The results, as tables for people and as JSON for scripts, and the verdict.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use wire::MemberId;
+
+use super::TransferError;
+use super::figures::Figures;
+use super::joiner::Told;
+use super::state::Held;
+use super::watch::Replica;
+
+const MIB: f64 = (1 << 20) as f64;
+const MS_PER_DAY: u64 = 24 * 60 * 60 * 1000;
+
+/// Everything. The names are those of the JSON.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Report {
+    /// Of the machine, shared by load, daemons and replicas.
+    pub(super) processors: usize,
+    /// What the group was filled with.
+    pub(super) mib: u64,
+    /// Writes per second.
+    pub(super) rate: u64,
+    /// The changes, in their order.
+    pub(super) runs: Vec<Run>,
+    /// What each member holds in the end.
+    pub(super) held: Vec<Held>,
+}
+
+/// One change.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Run {
+    /// What was done.
+    pub(super) what: String,
+    /// What clients saw in the seconds before.
+    pub(super) steady: Figures,
+    /// What they saw until all was over.
+    pub(super) during: Figures,
+    /// All writes, also those before and after these.
+    pub(super) all: Figures,
+    /// The transfers.
+    pub(super) joined: Vec<Joined>,
+}
+
+/// One transfer.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Joined {
+    /// Who got the state.
+    pub(super) joiner: MemberId,
+    /// Who gave it.
+    pub(super) donor: MemberId,
+    /// How much came.
+    pub(super) mib: f64,
+    /// From its admission until it had the state, mapped.
+    pub(super) state_s: f64,
+    /// From its admission until it was a member.
+    pub(super) member_s: f64,
+    /// Megabytes (not MiB) per second, from its admission until it had the state.
+    pub(super) mb_per_s: f64,
+    /// The donor's memory before the change; absent if it was no member then.
+    pub(super) donor_before_mib: Option<f64>,
+    /// The most that the donor had since, in states.
+    pub(super) donor_peak_states: f64,
+    /// The most that the joiner had, in states.
+    pub(super) joiner_peak_states: f64,
+}
+
+impl Joined {
+    pub(super) fn new(
+        joiner: MemberId,
+        replica: &Replica,
+        told: &Told,
+        donor: Option<&Replica>,
+        member_us: u64,
+    ) -> Joined {
+        let since_admission = |ms: u64| {
+            // The clock may have struck midnight between.
+            let passed = (ms + MS_PER_DAY - told.admitted_ms) % MS_PER_DAY;
+            passed as f64 / 1e3
+        };
+        let state_s = since_admission(told.has_state_ms);
+        let states = |bytes: u64| bytes as f64 / told.bytes as f64;
+        let before = donor.map(|donor| donor.before.now).filter(|now| *now > 0);
+        Joined {
+            joiner,
+            donor: told.donor,
+            mib: told.bytes as f64 / MIB,
+            state_s,
+            member_s: since_admission(member_us / 1000 % MS_PER_DAY),
+            mb_per_s: told.bytes as f64 / 1e6 / state_s.max(1e-3),
+            donor_before_mib: before.map(|bytes| bytes as f64 / MIB),
+            donor_peak_states: donor.map_or(0.0, |donor| states(donor.last.peak)),
+            joiner_peak_states: states(replica.last.peak),
+        }
+    }
+}
+
+impl Report {
+    pub(super) fn new(mib: u64, rate: u64) -> Report {
+        Report {
+            processors: std::thread::available_parallelism().map_or(1, usize::from),
+            mib,
+            rate,
+            runs: Vec::new(),
+            held: Vec::new(),
+        }
+    }
+
+    pub(super) fn head(&self) -> String {
+        format!(
+            "{} processors, shared by load, daemons and replicas; {} writes/s",
+            self.processors, self.rate
+        )
+    }
+
+    /// One line: whether all is well.
+    pub(super) fn verdict(&self) -> String {
+        let same = match (self.same(), self.held.first()) {
+            (true, Some(held)) => format!(
+                "read one by one, all {} members hold the same {} entries (SHA-256 {}...)",
+                self.held.len(),
+                held.entries,
+                &held.digest[..12.min(held.digest.len())]
+            ),
+            (_, _) => "the members do NOT hold the same".to_owned(),
+        };
+        format!("{} writes failed; {same}", self.failed())
+    }
+
+    /// # Errors
+    /// Not content, and why.
+    pub(super) fn judge(&self, fills: u64) -> Result<(), TransferError> {
+        if self.failed() > 0 {
+            return Err(TransferError::Failed(self.failed()));
+        }
+        let writes: usize = self.runs.iter().map(|run| run.all.writes).sum();
+        let expected = fills + writes as u64;
+        let counted = self.held.first().map_or(0, |held| held.writes);
+        if !self.same() || counted != expected {
+            let why = format!("{expected} writes were acknowledged; {:#?}", self.held);
+            return Err(TransferError::Differ(why));
+        }
+        Ok(())
+    }
+
+    pub(super) fn json(&self) -> String {
+        let text = serde_json::to_string_pretty(self).expect("names and numbers are JSON");
+        text + "\n"
+    }
+
+    fn failed(&self) -> usize {
+        self.runs.iter().map(|run| run.all.failed).sum()
+    }
+
+    fn same(&self) -> bool {
+        self.held.windows(2).all(|pair| pair[0] == pair[1]) && !self.held.is_empty()
+    }
+}
+
+impl Run {
+    /// Its two tables.
+    pub(super) fn table(&self) -> String {
+        let mut text = format!(
+            "\n{:<18} {:>7} {:>8} {:>8} {:>9} {:>8} {:>8} {:>7}\n",
+            self.what, "writes", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "gap ms", "failed"
+        );
+        for (name, figures) in [("  before", self.steady), ("  during", self.during)] {
+            let Figures {
+                writes,
+                failed,
+                p50_ms,
+                p99_ms,
+                p999_ms,
+                max_ms,
+                longest_gap_ms,
+            } = figures;
+            writeln!(
+                text,
+                "{name:<18} {writes:>7} {p50_ms:>8.2} {p99_ms:>8.2} {p999_ms:>9.2} {max_ms:>8.2} \
+                 {longest_gap_ms:>8.2} {failed:>7}"
+            )
+            .expect("writing to memory does not fail");
+        }
+        text += "  joiner  donor      MiB  state s  member s    MB/s  memory at most, in states\n";
+        for joined in &self.joined {
+            let (joiner, donor) = (joined.joiner.to_string(), joined.donor.to_string());
+            writeln!(
+                text,
+                "  {joiner:<7} {donor:<6} {:>7.0} {:>8.2} {:>9.2} {:>7.0}  donor {:.2}, joiner {:.2}",
+                joined.mib,
+                joined.state_s,
+                joined.member_s,
+                joined.mb_per_s,
+                joined.donor_peak_states,
+                joined.joiner_peak_states,
+            )
+            .expect("writing to memory does not fail");
+        }
+        text.pop();
+        text
+    }
+}
