@@ -142,19 +142,28 @@ async fn measure(
     let to_us = now_us();
     tokio::time::sleep(AFTER).await;
     let writes = load.stop().await;
+    // Whoever was replaced is no contact any more.
+    let contacts = ended.members.iter().map(|member| member.address);
+    *group = Group::at(GROUP, contacts.collect());
     if let (Change::Upgrade, Some(upgrade)) = (change, &ended.upgrade)
         && upgrade.state != "done"
     {
         let reason = upgrade.reason.clone().unwrap_or_default();
         return Err(TransferError::Upgrade(reason));
     }
-    let window = |from_us, to_us| figures(&writes, Window { from_us, to_us });
+    let joined = joined(installation, &status, &watch)?;
+    let window = |from_us, to_us| Window { from_us, to_us };
+    let transfers: Vec<Window> = joined
+        .iter()
+        .map(|joined| window(joined.admitted_us, joined.member_us))
+        .collect();
     Ok(Run {
         what,
-        steady: window(steady_us, from_us),
-        during: window(from_us, to_us),
-        all: window(0, u64::MAX),
-        joined: joined(installation, &status, &watch)?,
+        steady: figures(&writes, &[window(steady_us, from_us)]),
+        during: figures(&writes, &[window(from_us, to_us)]),
+        transfers: figures(&writes, &transfers),
+        all: figures(&writes, &[window(0, u64::MAX)]),
+        joined,
     })
 }
 

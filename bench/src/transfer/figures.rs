@@ -1,4 +1,4 @@
-//! What clients saw in a stretch of time.
+//! What clients saw in one or more stretches of time.
 //!
 //! Latency counts from the intended start of a write, so that a stall is charged to every write that
 //! was due meanwhile; a write that failed is charged with a client's whole patience.
@@ -12,6 +12,12 @@ use super::load::{LIMIT, Write};
 pub(super) struct Window {
     pub(super) from_us: u64,
     pub(super) to_us: u64,
+}
+
+impl Window {
+    fn holds(self, at_us: u64) -> bool {
+        (self.from_us..self.to_us).contains(&at_us)
+    }
 }
 
 /// What clients saw. The names are those of the JSON.
@@ -33,12 +39,12 @@ pub(super) struct Figures {
     pub(super) longest_gap_ms: f64,
 }
 
-/// The figures of the writes that were due in this window, and of the gaps between replies that
-/// touch it.
-pub(super) fn figures(writes: &[Write], window: Window) -> Figures {
+/// The figures of the writes that were due in these windows, and of the gaps between replies that
+/// touch one.
+pub(super) fn figures(writes: &[Write], windows: &[Window]) -> Figures {
     let here = || {
-        let due = |write: &&Write| (window.from_us..window.to_us).contains(&write.due_us);
-        writes.iter().filter(due)
+        let due = |at: u64| windows.iter().any(|window| window.holds(at));
+        writes.iter().filter(move |write| due(write.due_us))
     };
     let limit_us = LIMIT.as_secs_f64() * 1e6;
     let took = |write: &Write| match write.answered_us {
@@ -59,11 +65,11 @@ pub(super) fn figures(writes: &[Write], window: Window) -> Figures {
         p99_ms: percentile(990),
         p999_ms: percentile(999),
         max_ms: percentile(1000),
-        longest_gap_ms: longest_gap(writes, window) as f64 / 1e3,
+        longest_gap_ms: longest_gap(writes, windows) as f64 / 1e3,
     }
 }
 
-fn longest_gap(writes: &[Write], window: Window) -> u64 {
+fn longest_gap(writes: &[Write], windows: &[Window]) -> u64 {
     let mut replies: Vec<u64> = writes
         .iter()
         .filter_map(|write| write.answered_us)
@@ -72,7 +78,10 @@ fn longest_gap(writes: &[Write], window: Window) -> u64 {
     replies.extend(writes.iter().map(|write| write.due_us).min());
     replies.extend(writes.iter().map(|write| write.due_us).max());
     replies.sort_unstable();
-    let touches = |pair: &&[u64]| pair[0] < window.to_us && pair[1] > window.from_us;
+    let touches = |pair: &&[u64]| {
+        let mut windows = windows.iter();
+        windows.any(|window| pair[0] < window.to_us && pair[1] > window.from_us)
+    };
     let gaps = replies.windows(2).filter(touches);
     gaps.map(|pair| pair[1] - pair[0]).max().unwrap_or(0)
 }
@@ -92,7 +101,7 @@ mod tests {
             from_us: from * 1000,
             to_us: to * 1000,
         };
-        figures(&writes, window)
+        figures(&writes, &[window])
     }
 
     #[test]

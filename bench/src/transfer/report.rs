@@ -36,8 +36,11 @@ pub(super) struct Run {
     pub(super) what: String,
     /// What clients saw in the seconds before.
     pub(super) steady: Figures,
-    /// What they saw until all was over.
+    /// What they saw until all was over. After a kill the first of it is the kernel's: it takes the
+    /// memory of a large process apart before it closes its sockets.
     pub(super) during: Figures,
+    /// What they saw while a joiner got the state, from its admission until it was a member.
+    pub(super) transfers: Figures,
     /// All writes, also those before and after these.
     pub(super) all: Figures,
     /// The transfers.
@@ -51,6 +54,10 @@ pub(super) struct Joined {
     pub(super) joiner: MemberId,
     /// Who gave it.
     pub(super) donor: MemberId,
+    /// When it was admitted, in microseconds since 1970.
+    pub(super) admitted_us: u64,
+    /// When it was first seen as a member.
+    pub(super) member_us: u64,
     /// How much came.
     pub(super) mib: f64,
     /// From its admission until it had the state, mapped.
@@ -75,20 +82,20 @@ impl Joined {
         donor: Option<&Replica>,
         member_us: u64,
     ) -> Joined {
-        let since_admission = |ms: u64| {
-            // The clock may have struck midnight between.
-            let passed = (ms + MS_PER_DAY - told.admitted_ms) % MS_PER_DAY;
-            passed as f64 / 1e3
-        };
-        let state_s = since_admission(told.has_state_ms);
+        // The clock may strike midnight between.
+        let until = |later_ms: u64, ms: u64| (later_ms + MS_PER_DAY - ms) % MS_PER_DAY;
+        let member_ms = until(member_us / 1000 % MS_PER_DAY, told.admitted_ms);
+        let state_s = until(told.has_state_ms, told.admitted_ms) as f64 / 1e3;
         let states = |bytes: u64| bytes as f64 / told.bytes as f64;
         let before = donor.map(|donor| donor.before.now).filter(|now| *now > 0);
         Joined {
             joiner,
             donor: told.donor,
+            admitted_us: member_us - member_ms * 1000,
+            member_us,
             mib: told.bytes as f64 / MIB,
             state_s,
-            member_s: since_admission(member_us / 1000 % MS_PER_DAY),
+            member_s: member_ms as f64 / 1e3,
             mb_per_s: told.bytes as f64 / 1e6 / state_s.max(1e-3),
             donor_before_mib: before.map(|bytes| bytes as f64 / MIB),
             donor_peak_states: donor.map_or(0.0, |donor| states(donor.last.peak)),
@@ -166,7 +173,11 @@ impl Run {
             "\n{:<18} {:>7} {:>8} {:>8} {:>9} {:>8} {:>8} {:>7}\n",
             self.what, "writes", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "gap ms", "failed"
         );
-        for (name, figures) in [("  before", self.steady), ("  during", self.during)] {
+        for (name, figures) in [
+            ("  before", self.steady),
+            ("  during", self.during),
+            ("  of it, transfers", self.transfers),
+        ] {
             let Figures {
                 writes,
                 failed,
