@@ -66,6 +66,11 @@ pub(super) struct Joined {
     pub(super) member_s: f64,
     /// Megabytes (not MiB) per second, from its admission until it had the state.
     pub(super) mb_per_s: f64,
+    /// What the joiner took of the processors until it was a member: decoding and digest.
+    pub(super) joiner_user_s: f64,
+    /// What the kernel took for it: sockets, and finding the memory for the state, which on a virtual
+    /// machine can cost more than all else.
+    pub(super) joiner_system_s: f64,
     /// The donor's memory before the change; absent if it was no member then.
     pub(super) donor_before_mib: Option<f64>,
     /// The most that the donor had since, in states.
@@ -97,6 +102,8 @@ impl Joined {
             state_s,
             member_s: member_ms as f64 / 1e3,
             mb_per_s: told.bytes as f64 / 1e6 / state_s.max(1e-3),
+            joiner_user_s: replica.taken.user_s,
+            joiner_system_s: replica.taken.system_s,
             donor_before_mib: before.map(|bytes| bytes as f64 / MIB),
             donor_peak_states: donor.map_or(0.0, |donor| states(donor.last.peak)),
             joiner_peak_states: states(replica.last.peak),
@@ -194,15 +201,18 @@ impl Run {
             )
             .expect("writing to memory does not fail");
         }
-        text += "  joiner  donor      MiB  state s  member s    MB/s  memory at most, in states\n";
+        text += "  joiner donor     MiB state s member s  user s system s   MB/s  memory at most, in states\n";
         for joined in &self.joined {
             let (joiner, donor) = (joined.joiner.to_string(), joined.donor.to_string());
             writeln!(
                 text,
-                "  {joiner:<7} {donor:<6} {:>7.0} {:>8.2} {:>9.2} {:>7.0}  donor {:.2}, joiner {:.2}",
+                "  {joiner:<6} {donor:<6} {:>6.0} {:>7.2} {:>8.2} {:>7.2} {:>8.2} {:>6.0}  donor {:.2}, \
+                 joiner {:.2}",
                 joined.mib,
                 joined.state_s,
                 joined.member_s,
+                joined.joiner_user_s,
+                joined.joiner_system_s,
                 joined.mb_per_s,
                 joined.donor_peak_states,
                 joined.joiner_peak_states,
@@ -211,5 +221,79 @@ impl Run {
         }
         text.pop();
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(failed: usize, writes: usize, held: &[(&str, u64)]) -> Report {
+        let all = Figures {
+            writes,
+            failed,
+            ..Figures::default()
+        };
+        let run = Run {
+            what: "m3 killed".to_owned(),
+            steady: Figures::default(),
+            during: Figures::default(),
+            transfers: Figures::default(),
+            all,
+            joined: Vec::new(),
+        };
+        let held = held.iter().map(|(digest, writes)| Held {
+            digest: (*digest).to_owned(),
+            entries: 7,
+            writes: *writes,
+        });
+        Report {
+            runs: vec![run.clone(), run],
+            held: held.collect(),
+            ..Report::new(8, 1000)
+        }
+    }
+
+    /// Eight values were filled in, and two loads wrote a hundred each.
+    #[test]
+    fn only_equal_members_that_counted_each_write_once_are_content() {
+        let judged = |failed, held: &[(&str, u64)]| report(failed, 100, held).judge(8);
+        assert!(judged(0, &[("ab", 208), ("ab", 208), ("ab", 208)]).is_ok());
+        let failed = judged(1, &[("ab", 208), ("ab", 208)]);
+        assert!(matches!(failed, Err(TransferError::Failed(2))));
+        for held in [
+            &[("ab", 208), ("cd", 208)][..],
+            &[("ab", 208), ("ab", 209)],
+            &[("ab", 207), ("ab", 207)],
+            &[],
+        ] {
+            let differ = judged(0, held);
+            assert!(matches!(differ, Err(TransferError::Differ(_))), "{held:?}");
+        }
+    }
+
+    #[test]
+    fn times_of_day_are_counted_over_midnight() {
+        let replica = Replica {
+            host: "host-1".to_owned(),
+            process: 1,
+            member_us: None,
+            before: Default::default(),
+            last: Default::default(),
+            taken: Default::default(),
+        };
+        let told = Told {
+            admitted_ms: MS_PER_DAY - 500,
+            donor: MemberId::new(2).expect("not zero"),
+            has_state_ms: 1500,
+            bytes: 1 << 30,
+        };
+        let joiner = MemberId::new(4).expect("not zero");
+        let member_us = 3 * MS_PER_DAY * 1000 + 2_000_000;
+        let joined = Joined::new(joiner, &replica, &told, None, member_us);
+        assert!((joined.state_s - 2.0).abs() < 1e-9);
+        assert!((joined.member_s - 2.5).abs() < 1e-9);
+        assert_eq!(joined.admitted_us, member_us - 2_500_000);
+        assert!((joined.mb_per_s - 536.870_912).abs() < 1e-6);
     }
 }

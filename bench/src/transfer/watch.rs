@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use client::Client;
-use installation::process::{self, Memory};
+use installation::process::{self, Memory, Processors};
 use installation::{Daemon, LineError};
 use wire::MemberId;
 use wire::daemon::HostRecord;
@@ -30,6 +30,8 @@ pub(super) struct Replica {
     pub(super) before: Memory,
     /// Its memory when it was last seen.
     pub(super) last: Memory,
+    /// What it had taken of the processors when it was first seen as a member.
+    pub(super) taken: Processors,
 }
 
 /// The replicas of one group, by id.
@@ -90,8 +92,10 @@ impl Watch {
     fn see(&mut self, status: &GroupStatus) {
         let now = now_us();
         for (id, replica) in &mut self.replicas {
-            if status.members.iter().any(|member| member.member == *id) {
-                replica.member_us.get_or_insert(now);
+            let member = status.members.iter().any(|member| member.member == *id);
+            if member && replica.member_us.is_none() {
+                replica.member_us = Some(now);
+                replica.taken = process::processors(replica.process).unwrap_or_default();
             }
             // One that has ended keeps what was seen last.
             if let Ok(memory) = process::memory(replica.process) {
@@ -123,6 +127,7 @@ impl Watch {
                     member_us: None,
                     before: Memory::default(),
                     last: Memory::default(),
+                    taken: Processors::default(),
                 };
                 self.replicas.insert(member.member, replica);
             }
