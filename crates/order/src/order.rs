@@ -614,12 +614,34 @@ impl Order {
     }
 
     fn send(&self, messages: Vec<Message>, out: &mut Vec<Output>) {
-        for message in messages {
+        for mut message in messages {
+            if !self.mend_append(&mut message) {
+                continue;
+            }
             if let Some(to) = MemberId::new(message.to)
                 && let Some(message) = convert::from_engine(message)
             {
                 out.push(Output::Send { to, message });
             }
+        }
+    }
+
+    /// With batching the engine puts entries into an append that waits to be sent, and does not look
+    /// whether they follow what it names, if it was empty. No receiver could take that. Says whether
+    /// the message can be sent; what is left out is asked for again.
+    fn mend_append(&self, message: &mut Message) -> bool {
+        let first = message.entries.first().map(|entry| entry.index);
+        match first.and_then(|first| first.checked_sub(1)) {
+            Some(before) if message.get_msg_type() == MessageType::MsgAppend => {
+                if before != message.index {
+                    let Ok(term) = self.node.raft.raft_log.term(before) else {
+                        return false;
+                    };
+                    (message.index, message.log_term) = (before, term);
+                }
+                true
+            }
+            Some(_) | None => true,
         }
     }
 

@@ -320,7 +320,7 @@ impl Run<'_> {
             {
                 last = Some((member.order.last(), member.order.term()));
             }
-            if last.is_some_and(|(position, _)| self.arrived(position)) {
+            if last.is_some_and(|(position, term)| self.arrived(position, term)) {
                 return;
             }
             if self.storm.now > end {
@@ -349,13 +349,14 @@ impl Run<'_> {
     }
 
     /// Whether everybody who belongs to the group has the last word that was proposed for this
-    /// position, and every read is answered.
-    fn arrived(&mut self, position: Position) -> bool {
-        let Some(delivery) = self.storm.history.get(&position) else {
+    /// position in this term, and every read is answered.
+    fn arrived(&mut self, position: Position, term: u64) -> bool {
+        let delivery = self.storm.history.get(&position);
+        let Some(delivery) = delivery.filter(|delivery| delivery.term == term) else {
             return false;
         };
         let said = matches!(&delivery.content, Content::Entry(text) if text == b"the last word".as_slice());
-        assert!(said, "its leader leads on, so it is not lost: {delivery:?}");
+        assert!(said, "one leader, one entry at a position: {delivery:?}");
         let done =
             |member: &storm::Member| member.delivered.0 >= position && member.reads.is_empty();
         self.storm.members.values().all(done)

@@ -161,9 +161,9 @@ impl Storm {
         }
     }
 
-    /// It is out of the group, and everybody knows.
+    /// It is out of the group and ends: a death like any other for those who do not know yet.
     pub(crate) fn end(&mut self, member: MemberId) {
-        self.members.remove(&member);
+        self.crash(member, true);
     }
 
     pub(crate) fn pause(&mut self, member: MemberId, time: u64) {
@@ -201,6 +201,16 @@ impl Storm {
     fn send(&mut self, from: MemberId, to: MemberId, output: Output) {
         if self.cuts.contains_key(&(from, to)) {
             return;
+        }
+        if let Output::Send { message, .. } = &output
+            && message.kind == EngineKind::Append
+            && let Some(first) = message.entries.first()
+        {
+            assert_eq!(
+                first.index,
+                message.index + 1,
+                "no receiver can take {message:?}"
+            );
         }
         // A read's mark that came twice would not be one.
         if self.echoes
