@@ -112,6 +112,39 @@ fn daemon_process(world: &World, host: usize) -> u32 {
 
 #[test]
 fn replicas_outlive_their_daemon_and_the_next_one_adopts_them() {
+    adopted(|_, _| {});
+}
+
+/// A daemon writes down what it starts before it does; one that ends in between leaves no more.
+#[test]
+fn a_replica_whose_start_was_only_intended_is_adopted() {
+    adopted(|records, replica| {
+        let record = records.join(format!("{replica}.json"));
+        let text = std::fs::read_to_string(&record).unwrap();
+        let record_of: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let environment = std::fs::read(format!("/proc/{replica}/environ")).unwrap();
+        let mark = environment
+            .split(|byte| *byte == 0)
+            .find_map(|variable| variable.strip_prefix(b"REMEX_START="))
+            .unwrap();
+        let mark = std::str::from_utf8(mark).unwrap();
+        let intent = serde_json::json!({
+            "schema": 1,
+            "boot": record_of["boot"],
+            "build": record_of["build"],
+            "assignment": record_of["assignment"],
+        });
+        let file = records.join(format!("start-{mark}.json"));
+        std::fs::write(file, intent.to_string()).unwrap();
+        // Another one, of a replica that never came to be.
+        let vain = records.join("start-1-1-1.json");
+        std::fs::write(vain, intent.to_string()).unwrap();
+        std::fs::remove_file(record).unwrap();
+    });
+}
+
+/// The last host's daemon is killed, its records are as `left` leaves them, and a new one takes over.
+fn adopted(left: impl Fn(&std::path::Path, u32)) {
     let mut world = World::with(&["ledger-v1"]);
     let status = world.status();
     let host = &world.installation.hosts()[2];
@@ -127,6 +160,8 @@ fn replicas_outlive_their_daemon_and_the_next_one_adopts_them() {
     await_end(daemon);
     assert!(process::runs(replica));
     let directory = world.installation.directory().to_owned();
+    let records = directory.join("state").join(&host.name).join("replicas");
+    left(&records, replica);
     let mut again = std::process::Command::new(directory.join("remex"))
         .args(["daemon", "--host", &host.name])
         .args(["--port", &host.daemon.port().to_string()])
@@ -155,6 +190,9 @@ fn replicas_outlive_their_daemon_and_the_next_one_adopts_them() {
         );
         std::thread::sleep(Duration::from_millis(20));
     }
+    let names = std::fs::read_dir(&records).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, [std::ffi::OsString::from(format!("{replica}.json"))]);
     // What it adopted it watches: a death is reported and repaired.
     process::kill(replica).unwrap();
     world.until("three members without the dead one", |status| {

@@ -31,6 +31,21 @@ struct Record {
     assignment: Assignment,
 }
 
+/// What is about to be started: it is on disk before the process is there, so that a daemon that is
+/// killed in between leaves no replica behind that nobody knows.
+#[derive(Debug, Serialize, Deserialize)]
+struct Intent {
+    schema: u32,
+    boot: String,
+    build: Build,
+    assignment: Assignment,
+}
+
+/// The variable in a replica's environment by which its intent is found again.
+const START: &str = "REMEX_START";
+/// What the files of intents are called: this, the start's mark, and `.json`.
+const INTENT: &str = "start-";
+
 /// Output files that are kept of processes that have ended.
 const LOGS_KEPT: usize = 64;
 
@@ -71,9 +86,17 @@ impl Processes {
         tokio::spawn(async move {
             let started = async {
                 let (binary, build) = Catalogue::find(catalogue, &assignment).await?;
-                let process = start_process(&binary, &assignment, &host, ip, &state, &socket)?;
-                record(&state, process, build, &assignment);
-                Ok::<_, String>((process, build))
+                let mark = intend(&state, start, build, &assignment)?;
+                let process =
+                    start_process(&binary, &assignment, &host, ip, &state, &socket, &mark);
+                if process.is_err()
+                    || process
+                        .as_ref()
+                        .is_ok_and(|process| record(&state, *process, build, &assignment))
+                {
+                    let _ = std::fs::remove_file(intent_file(&state, &mark));
+                }
+                Ok::<_, String>((process?, build))
             };
             let said = match started.await {
                 Ok((process, build)) => News::Started(start, process, build),
@@ -99,7 +122,16 @@ impl Processes {
         let Ok(entries) = std::fs::read_dir(self.state.join("replicas")) else {
             return found;
         };
-        for entry in entries.flatten() {
+        let entries: Vec<_> = entries.flatten().collect();
+        for entry in &entries {
+            if let Some(mark) = mark_of(&entry.file_name()) {
+                found.extend(fulfilled(&self.state, &entry.path(), &mark));
+            }
+        }
+        for entry in entries {
+            if mark_of(&entry.file_name()).is_some() {
+                continue;
+            }
             let record = std::fs::read_to_string(entry.path())
                 .ok()
                 .and_then(|text| serde_json::from_str::<Record>(&text).ok());
@@ -116,6 +148,9 @@ impl Processes {
                 None => {}
             }
         }
+        // Its daemon may have ended between writing the record and forgetting the intent.
+        found.sort_by_key(|(process, _, _)| *process);
+        found.dedup_by_key(|(process, _, _)| *process);
         found
     }
 
@@ -156,6 +191,7 @@ fn start_process(
     ip: std::net::IpAddr,
     state: &Path,
     socket: &Path,
+    mark: &str,
 ) -> Result<u32, String> {
     let fault = |what: &'static str| move |error: std::io::Error| format!("{what}: {error}");
     let logs = state.join("logs");
@@ -175,6 +211,7 @@ fn start_process(
         ])
         .arg("--daemon")
         .arg(socket)
+        .env(START, mark)
         .stdin(Stdio::null())
         .stdout(log.try_clone().map_err(fault("a log file"))?)
         .stderr(log);
@@ -192,7 +229,73 @@ fn record_file(state: &Path, process: u32) -> PathBuf {
     state.join("replicas").join(format!("{process}.json"))
 }
 
-fn record(state: &Path, process: u32, build: Build, assignment: &Assignment) {
+/// Writes down what is about to be started; the mark under which it is found again.
+fn intend(
+    state: &Path,
+    start: u64,
+    build: Build,
+    assignment: &Assignment,
+) -> Result<String, String> {
+    let daemon = std::process::id();
+    let began = started(daemon).unwrap_or(0);
+    let mark = format!("{daemon}-{began}-{start}");
+    let intent = Intent {
+        schema: 1,
+        boot: boot(),
+        build,
+        assignment: assignment.clone(),
+    };
+    let file = intent_file(state, &mark);
+    let text = serde_json::to_string(&intent).map_err(|error| error.to_string())?;
+    let unwritten =
+        |why: String| format!("the start cannot be written down, so nothing was started: {why}");
+    std::fs::create_dir_all(state.join("replicas")).map_err(|why| unwritten(why.to_string()))?;
+    write_whole(&file, &text).map_err(|why| unwritten(why.to_string()))?;
+    Ok(mark)
+}
+
+fn intent_file(state: &Path, mark: &str) -> PathBuf {
+    state.join("replicas").join(format!("{INTENT}{mark}.json"))
+}
+
+fn mark_of(file: &std::ffi::OsStr) -> Option<String> {
+    let name = file.to_str()?.strip_prefix(INTENT)?;
+    Some(name.strip_suffix(".json")?.to_owned())
+}
+
+/// The process that an intent led to, if it runs: what its daemon could not write down any more is
+/// written down now. An intent of another boot, or without a process, is over.
+fn fulfilled(state: &Path, file: &Path, mark: &str) -> Option<(u32, Assignment, Build)> {
+    let text = std::fs::read_to_string(file).ok()?;
+    // A file of another release is left for that release.
+    let intent: Intent = serde_json::from_str(&text).ok()?;
+    let process = (intent.boot == boot()).then(|| carrying(mark)).flatten();
+    let written =
+        process.is_none_or(|process| record(state, process, intent.build, &intent.assignment));
+    if written {
+        let _ = std::fs::remove_file(file);
+    }
+    Some((process?, intent.assignment, intent.build))
+}
+
+/// The process that was started under this mark.
+fn carrying(mark: &str) -> Option<u32> {
+    let wanted = format!("{START}={mark}").into_bytes();
+    let entries = std::fs::read_dir("/proc").ok()?;
+    let processes = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    processes.into_iter().find(|process: &u32| {
+        let environment = std::fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+        environment
+            .split(|byte| *byte == 0)
+            .any(|variable| variable == wanted)
+            && started(*process).is_some()
+    })
+}
+
+/// Whether the record was written.
+fn record(state: &Path, process: u32, build: Build, assignment: &Assignment) -> bool {
     let record = Record {
         schema: 1,
         process,
@@ -201,11 +304,9 @@ fn record(state: &Path, process: u32, build: Build, assignment: &Assignment) {
         build,
         assignment: assignment.clone(),
     };
-    let _ = std::fs::create_dir_all(state.join("replicas"));
-    if let Ok(text) = serde_json::to_string(&record) {
-        // Without its record a replica is met again at its registration.
-        let _ = write_whole(&record_file(state, process), &text);
-    }
+    // Without it the intent stays, and does as well.
+    serde_json::to_string(&record)
+        .is_ok_and(|text| write_whole(&record_file(state, process), &text).is_ok())
 }
 
 fn boot() -> String {
