@@ -14,7 +14,7 @@ pub mod blocking;
 mod driver;
 mod error;
 mod handle;
-mod machine;
+pub mod machine;
 mod options;
 
 pub use error::{CallError, ConnectError, UpgradeError};

@@ -28,7 +28,7 @@ use wire::{SessionId, Time};
 use crate::error::CallError;
 use crate::options::{Counters, JsonReply, Options, Reply};
 use contacts::Contacts;
-pub(crate) use events::{Answer, Asked, Input, LinkId, Output, SessionKey};
+pub use events::{Answer, Asked, Input, LinkId, Output, SessionKey};
 use lane::Body;
 use links::Links;
 use sending::NEVER;
@@ -39,8 +39,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// A shorter patience than this is none: everything would be sent all the time.
 const RETRY_AFTER_MIN: Duration = Duration::from_millis(1);
 
+/// One client, for one group.
 #[derive(Debug)]
-pub(crate) struct Machine {
+pub struct Machine {
     options: Options,
     links: Links,
     sessions: Sessions,
@@ -53,7 +54,7 @@ pub(crate) struct Machine {
 
 impl Machine {
     /// A client of the group behind `contacts`. The nonce spreads clients over members.
-    pub(crate) fn new(contacts: Vec<SocketAddr>, nonce: u64, options: Options) -> Machine {
+    pub fn new(contacts: Vec<SocketAddr>, nonce: u64, options: Options) -> Machine {
         let retry_after = options.retry_after.max(RETRY_AFTER_MIN);
         Machine {
             options: Options {
@@ -68,7 +69,8 @@ impl Machine {
         }
     }
 
-    pub(crate) fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
+    /// Something happened; what follows from it goes to `out`.
+    pub fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
         match input {
             Input::Ask { ticket, asked } => self.ask(now, ticket, asked, out),
             Input::Forget { session } => self.sessions.forget(session),
@@ -80,21 +82,23 @@ impl Machine {
     }
 
     /// When the next tick is needed, if nothing else happens.
-    pub(crate) fn deadline(&self) -> Option<Time> {
+    pub fn deadline(&self) -> Option<Time> {
         let look = (self.look_at != NEVER).then_some(self.look_at);
         look.into_iter().chain(self.links.deadline()).min()
     }
 
-    pub(crate) fn counters(&self) -> Counters {
+    /// What this client has done so far.
+    pub fn counters(&self) -> Counters {
         self.counters
     }
 
-    pub(crate) fn members(&self) -> &[Contact] {
+    /// The members as they were last heard of.
+    pub fn members(&self) -> &[Contact] {
         self.links.contacts.members()
     }
 
     /// What went wrong last, for people.
-    pub(crate) fn fault(&self) -> &str {
+    pub fn fault(&self) -> &str {
         &self.links.fault
     }
 

@@ -29,7 +29,6 @@ mod executor;
 mod inputs;
 mod launch;
 mod life;
-mod links;
 mod notes;
 mod outputs;
 mod signals;

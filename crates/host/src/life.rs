@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use group::{Admitted, Joining};
+use group::{Admitted, Joining, Links};
 use replica::{Replica, Setup};
 use wire::hello::{Hello, Opener, Welcome};
 
 use crate::donations::Donations;
-use crate::links::Links;
 use crate::transfer::Ticket;
 
 /// What the process is now.

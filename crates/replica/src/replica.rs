@@ -350,6 +350,16 @@ impl Replica {
         self.group.me()
     }
 
+    /// Up to where the order is delivered.
+    pub fn delivered(&self) -> Position {
+        self.group.delivered()
+    }
+
+    /// What the log holds in memory.
+    pub fn log_bytes(&self) -> u64 {
+        self.group.log_bytes()
+    }
+
     /// The members as of the last delivered position.
     pub fn membership(&self) -> &group::Membership {
         self.group.membership()

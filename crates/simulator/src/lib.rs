@@ -1,16 +1,36 @@
-//! A whole group in one thread, from one seed.
+//! A whole installation in one thread, from one seed.
 //!
-//! The machines are those of the real processes: joining, replica, executor. What the host does
-//! with sockets, threads and clocks is done here by a queue of events in virtual time, so that
-//! crashes, silences, late and lost messages come where only luck would bring them, and come again
-//! with the same seed. The checkers judge what members and clients saw.
+//! The machines are those of the real processes: joining, replica, executor, daemon, client. What
+//! the host does with sockets, threads and clocks is done here by a queue of events in virtual time,
+//! so that crashes, silences, cuts, late and lost messages come where only luck would bring them, and
+//! come again with the same seed. The checkers judge what members and clients saw.
+//!
+//! Reading order: `plan.rs` (what a run is made of), `world.rs` (what can happen), `run.rs` (how a
+//! run goes), `checkers.rs` (what must hold), `campaign.rs` (many runs).
 
-mod checker;
+mod campaign;
+mod checkers;
 mod client;
-mod node;
+mod clock;
+mod edition;
+mod network;
+mod plan;
+mod process;
+mod queue;
 mod random;
-mod scenario;
-mod service;
+mod run;
+mod table;
+mod trace;
+mod workload;
 mod world;
 
-pub use scenario::{Report, Scenario, run};
+pub use campaign::{random_plan, shrink};
+pub use checkers::Fault as Finding;
+pub use edition::{Edition, Manner};
+pub use plan::{Fault, Load, Phase, Plan, PlanError, Role, Strike, Upgrade, When};
+pub use random::Random;
+pub use run::{Report, run};
+pub use table::{Table, cells, exists};
+pub use trace::Line;
+pub use workload::Workload;
+pub use world::Installation;

@@ -13,11 +13,11 @@ use crate::options::{JsonReply, Reply, Request};
 
 /// One connection, by the machine's own number; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct LinkId(pub(crate) u64);
+pub struct LinkId(pub u64);
 
 /// One session of this client, by the machine's own number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SessionKey(pub(super) usize);
+pub struct SessionKey(pub(super) usize);
 
 impl SessionKey {
     /// What belongs to no session.
@@ -26,38 +26,70 @@ impl SessionKey {
 
 /// What happens to a client.
 #[derive(Debug)]
-pub(crate) enum Input {
+pub enum Input {
     /// A user asks; exactly one [`Output::Resolve`] with this ticket follows.
-    Ask { ticket: u64, asked: Asked },
+    Ask {
+        /// The user's own number for it.
+        ticket: u64,
+        /// What.
+        asked: Asked,
+    },
     /// A session has no users any more.
-    Forget { session: SessionKey },
+    Forget {
+        /// Which.
+        session: SessionKey,
+    },
     /// A member answered the greeting of a link that was dialled.
-    Welcomed { link: LinkId, welcome: Welcome },
+    Welcomed {
+        /// Which link.
+        link: LinkId,
+        /// The answer.
+        welcome: Welcome,
+    },
     /// A member said something.
-    Received { link: LinkId, reply: ClientReply },
+    Received {
+        /// On which link.
+        link: LinkId,
+        /// What.
+        reply: ClientReply,
+    },
     /// A link could not be made, broke, or brought bytes that are no message.
-    Closed { link: LinkId, why: String },
+    Closed {
+        /// Which link.
+        link: LinkId,
+        /// Why, for people.
+        why: String,
+    },
     /// The turn is over, or the deadline has come. Early or repeated ticks do nothing.
     Tick,
 }
 
 /// What a user asks.
 #[derive(Debug)]
-pub(crate) enum Asked {
+pub enum Asked {
     /// To be told when a member takes requests.
-    Ready { within: Duration },
+    Ready {
+        /// How long that may take.
+        within: Duration,
+    },
     /// A session.
     Open,
     /// A request in a session.
     Call {
+        /// Which session.
         session: SessionKey,
+        /// What.
         request: Request,
     },
     /// A request in a session, by name.
     Json {
+        /// Which session.
         session: SessionKey,
+        /// The method's name.
         method: String,
+        /// Its arguments as JSON.
         arguments: String,
+        /// How long it may take; the client's default if absent.
         deadline: Option<Duration>,
     },
     /// What the group does.
@@ -68,31 +100,50 @@ pub(crate) enum Asked {
 
 /// What the machine wants from its driver.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Output {
+pub enum Output {
     /// Connect there and greet as a client.
-    Dial { link: LinkId, address: SocketAddr },
+    Dial {
+        /// The link's number.
+        link: LinkId,
+        /// Where.
+        address: SocketAddr,
+    },
     /// The link is of no use any more.
-    Close { link: LinkId },
+    Close {
+        /// Which.
+        link: LinkId,
+    },
     /// Send this.
     Send {
+        /// On which link.
         link: LinkId,
+        /// What.
         request: ClientRequest,
     },
     /// What a user asked is resolved.
     Resolve {
+        /// The user's number.
         ticket: u64,
+        /// What came of it.
         answer: Result<Answer, CallError>,
     },
 }
 
 /// What became of something asked.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Answer {
+pub enum Answer {
+    /// A member takes requests.
     Ready,
+    /// A session is open.
     Opened(SessionId, SessionKey),
+    /// A request was executed.
     Reply(Reply),
+    /// A call by name was executed.
     Json(JsonReply),
+    /// The status document.
     Status(String),
+    /// The upgrade begins, at this position.
     UpgradeAccepted(Position),
+    /// It does not, for this reason.
     UpgradeRefused(String),
 }

@@ -22,7 +22,7 @@ const KEPT_AFTER_LEAVING: Duration = Duration::from_secs(5);
 
 /// All links of one member.
 #[derive(Debug)]
-pub(crate) struct Links {
+pub struct Links {
     me: MemberId,
     peers: BTreeMap<MemberId, Peer>,
 }
@@ -46,7 +46,8 @@ enum State {
 }
 
 impl Links {
-    pub(crate) fn new(me: MemberId) -> Links {
+    /// The links of `me`: none yet.
+    pub fn new(me: MemberId) -> Links {
         Links {
             me,
             peers: BTreeMap::new(),
@@ -55,7 +56,7 @@ impl Links {
 
     /// Whom to hold links to from now on. Returns those among the new ones that had dialled us
     /// before we knew them.
-    pub(crate) fn want(&mut self, now: Time, peers: &[(MemberId, SocketAddr)]) -> Vec<MemberId> {
+    pub fn want(&mut self, now: Time, peers: &[(MemberId, SocketAddr)]) -> Vec<MemberId> {
         for (id, peer) in &mut self.peers {
             if peer.wanted.is_some() && peers.iter().all(|(wanted, _)| wanted != id) {
                 peer.wanted = None;
@@ -79,7 +80,7 @@ impl Links {
     }
 
     /// The peers to dial now. Each is reported by [`Links::dialling`] or [`Links::down`].
-    pub(crate) fn due(&self, now: Time) -> Vec<(MemberId, SocketAddr)> {
+    pub fn due(&self, now: Time) -> Vec<(MemberId, SocketAddr)> {
         let due = self.peers.iter().filter_map(|(&id, peer)| {
             let address = peer.wanted?;
             matches!(peer.state, State::Down { dial_at } if now >= dial_at).then_some((id, address))
@@ -88,7 +89,7 @@ impl Links {
     }
 
     /// A dial has begun.
-    pub(crate) fn dialling(&mut self, peer: MemberId, connection: u64) {
+    pub fn dialling(&mut self, peer: MemberId, connection: u64) {
         if let Some(peer) = self.peers.get_mut(&peer) {
             peer.state = State::Dialling { connection };
         }
@@ -96,7 +97,7 @@ impl Links {
 
     /// A link stands, whoever dialled. Returns the connection that it replaces, and whether that
     /// was a link.
-    pub(crate) fn up(&mut self, now: Time, peer: MemberId, connection: u64) -> Option<(u64, bool)> {
+    pub fn up(&mut self, now: Time, peer: MemberId, connection: u64) -> Option<(u64, bool)> {
         let peer = self.peers.entry(peer).or_insert_with(|| Peer {
             // Somebody whose admission we have not heard of yet; soon we have, or it goes.
             kept_until: now.after(KEPT_AFTER_LEAVING),
@@ -112,7 +113,7 @@ impl Links {
     }
 
     /// A connection to a peer broke or could not be made. True if it was the link.
-    pub(crate) fn down(&mut self, now: Time, id: MemberId, connection: Option<u64>) -> bool {
+    pub fn down(&mut self, now: Time, id: MemberId, connection: Option<u64>) -> bool {
         let lower = self.me < id;
         let Some(peer) = self.peers.get_mut(&id) else {
             return false;
@@ -134,7 +135,7 @@ impl Links {
     }
 
     /// The link to a peer.
-    pub(crate) fn link(&self, peer: MemberId) -> Option<u64> {
+    pub fn link(&self, peer: MemberId) -> Option<u64> {
         match self.peers.get(&peer)?.state {
             State::Up { connection } => Some(connection),
             State::Dialling { .. } | State::Down { .. } => None,
@@ -142,7 +143,7 @@ impl Links {
     }
 
     /// Connections that nobody wants any more.
-    pub(crate) fn expired(&self, now: Time) -> Vec<u64> {
+    pub fn expired(&self, now: Time) -> Vec<u64> {
         let unwanted = self
             .peers
             .values()
@@ -151,7 +152,7 @@ impl Links {
     }
 
     /// When [`Links::due`] or [`Links::expired`] have something at the latest.
-    pub(crate) fn deadline(&self) -> Option<Time> {
+    pub fn deadline(&self) -> Option<Time> {
         let deadlines = self.peers.values().filter_map(|peer| match peer.state {
             State::Down { dial_at } => peer.wanted.map(|_| dial_at),
             State::Dialling { .. } | State::Up { .. } => {

@@ -1,0 +1,354 @@
+//! Looking at the installation from outside: what phase the group is in, who has which role, what
+//! changed. Nothing here changes anything but the checkers' and the trace's own records.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+
+use group::Membership;
+use replica::ordered::{self, NotYet, Ordered, Purpose, UpgradeState};
+use wire::MemberId;
+
+use super::World;
+use crate::plan::{Phase, Role};
+use crate::process::Life;
+
+/// Whom a fault hits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Process(usize),
+    Daemon(usize),
+}
+
+/// What changes only when the group's structure does.
+fn fingerprint(ordered: &Ordered, membership: &Membership) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let view = &membership.view;
+    (view.position, view.leaving, membership.leader).hash(&mut hasher);
+    membership.configuration.joint().hash(&mut hasher);
+    for member in &view.members {
+        (member.id, member.standing == wire::member::Standing::Serving).hash(&mut hasher);
+    }
+    for joiner in &membership.joiners {
+        let transfer = joiner.transfer.map(|transfer| transfer.position);
+        (joiner.member.id, joiner.ready, transfer).hash(&mut hasher);
+    }
+    for (_, seat) in ordered.seats() {
+        let current = seat.current().map(|attempt| (attempt.number, attempt.joiner));
+        (seat.attempts(), current).hash(&mut hasher);
+    }
+    if let Some(upgrade) = ordered.upgrade() {
+        let state = std::mem::discriminant(&upgrade.state);
+        (upgrade.id, upgrade.activated, upgrade.proven, state).hash(&mut hasher);
+    }
+    ordered.effective().hash(&mut hasher);
+    hasher.finish()
+}
+
+impl World<'_> {
+    /// What a process's turn has changed in its ordered state is judged and written down.
+    pub(super) fn look_at(&mut self, process: usize) {
+        let now = self.now;
+        let Life::Member(member) = &mut self.processes[process].life else {
+            return;
+        };
+        let (ordered, membership) = (member.replica.ordered(), member.replica.membership());
+        let print = fingerprint(ordered, membership);
+        if print == member.fingerprint {
+            return;
+        }
+        member.fingerprint = print;
+        let me = member.replica.me();
+        let position = member.replica.delivered();
+        let before = member.seen.take();
+        let after = (ordered.clone(), membership.clone());
+        let mut broken = ordered::broken_in_state(&after.0, &after.1);
+        if let Some((ordered, membership)) = &before {
+            broken.extend(ordered::broken_by_step(
+                (ordered, membership),
+                (&after.0, &after.1),
+            ));
+        }
+        for sentence in broken {
+            self.checkers
+                .fail(format!("{me} at {position}: not true that {sentence}"));
+        }
+        self.checkers.looks(now, me, &after.0, &after.1);
+        let furthest = self.processes[self.newest].replica();
+        let further = furthest.is_none_or(|newest| newest.delivered() <= position);
+        if let Some(member) = self.processes[process].member_mut() {
+            member.seen = Some(after);
+        }
+        if further {
+            self.newest = process;
+            self.write_history();
+        }
+        self.news = true;
+    }
+
+    /// What the ordered history says since the last time.
+    fn write_history(&mut self) {
+        let Some(replica) = self.processes[self.newest].replica() else {
+            return;
+        };
+        let known = self.checkers.views.written;
+        let records: Vec<_> = replica
+            .ordered()
+            .history()
+            .filter(|record| Some(record.position) > known)
+            .collect();
+        for record in records {
+            self.checkers.views.written = Some(record.position);
+            let what = format!("{} [{}]", record.what, record.members.join(" "));
+            let at = record.position.to_string();
+            self.trace.line(self.now, "group".to_owned(), at, what);
+        }
+    }
+
+    /// The ordered state that is the furthest.
+    pub(crate) fn state(&self) -> Option<(&Ordered, &Membership)> {
+        let newest = self.processes[self.newest].replica().or_else(|| {
+            let members = self.processes.iter().filter_map(crate::process::Process::replica);
+            members.max_by_key(|replica| replica.delivered())
+        })?;
+        Some((newest.ordered(), newest.membership()))
+    }
+
+    /// What the group is doing.
+    pub(crate) fn phase(&self) -> Phase {
+        let Some((ordered, membership)) = self.state() else {
+            return Phase::RecoveryStart;
+        };
+        if membership.configuration.joint() || membership.view.leaving.is_some() {
+            return Phase::Swap;
+        }
+        let running = ordered.upgrade().is_some_and(|upgrade| upgrade.runs());
+        let attempts = || ordered.attempts();
+        if let Some((_, attempt)) = attempts().find(|(_, attempt)| attempt.is_turn()) {
+            let joiner = attempt.joiner.and_then(|id| membership.joiner(id));
+            return match joiner {
+                None => Phase::TurnStart,
+                Some(joiner) if joiner.ready => Phase::TurnReady,
+                Some(joiner) if self.has_state(joiner.member.id) => Phase::TurnCatchUp,
+                Some(_) => Phase::TurnTransfer,
+            };
+        }
+        let recovers = |purpose: Purpose| purpose == Purpose::Recovery;
+        if let Some((_, attempt)) = attempts().find(|(_, attempt)| recovers(attempt.purpose)) {
+            return match attempt.joiner {
+                Some(id) if self.has_state(id) => Phase::RecoveryCatchUp,
+                Some(_) => Phase::RecoveryTransfer,
+                None => Phase::RecoveryStart,
+            };
+        }
+        let serving = membership.view.serving().count();
+        if serving < ordered.seat_count() as usize {
+            return Phase::RecoveryStart;
+        }
+        if self.leaver().is_some() && running {
+            return Phase::Leaving;
+        }
+        match ordered.upgrade() {
+            Some(_) if running => match ordered::turn(ordered, membership) {
+                Err(NotYet::HandOver { .. }) => Phase::HandOver,
+                Ok(_) | Err(_) => Phase::Mixed,
+            },
+            Some(_) if self.requested.ended >= self.plan.upgrades.len() => Phase::After,
+            Some(_) => Phase::Mixed,
+            None => Phase::Steady,
+        }
+    }
+
+    fn has_state(&self, member: MemberId) -> bool {
+        self.process_of_member(member)
+            .is_some_and(|process| self.processes[process].member().is_some())
+    }
+
+    /// A process that is no member any more and still runs.
+    fn leaver(&self) -> Option<usize> {
+        let (_, membership) = self.state()?;
+        let known: Vec<MemberId> = membership.everybody().map(|member| member.id).collect();
+        self.processes.iter().position(|process| {
+            process
+                .replica()
+                .is_some_and(|replica| !known.contains(&replica.me()))
+        })
+    }
+
+    fn process_of_member(&self, member: MemberId) -> Option<usize> {
+        self.processes
+            .iter()
+            .position(|process| !process.is_dead() && process.me() == Some(member))
+    }
+
+    /// Who has a role now.
+    pub(crate) fn who(&self, role: Role) -> Option<Target> {
+        let (ordered, membership) = self.state()?;
+        let process = |member| self.process_of_member(member).map(Target::Process);
+        let leaving = membership.view.leaving;
+        let turn = ordered.attempts().find(|(_, attempt)| attempt.is_turn());
+        let recovery = ordered
+            .attempts()
+            .find(|(_, attempt)| attempt.purpose == Purpose::Recovery);
+        let started = |seat, number| {
+            self.processes.iter().position(|process| {
+                !process.is_dead() && process.purpose == Some((seat, number))
+            })
+        };
+        match role {
+            Role::Leader => process(membership.leader?),
+            Role::Old => match (leaving, turn) {
+                (Some(leaving), _) => process(leaving),
+                (None, Some((_, attempt))) => process(attempt.by),
+                (None, None) => self.leaver().map(Target::Process),
+            },
+            Role::New => match (leaving, turn) {
+                (Some(_), _) => process(membership.view.members.last()?.id),
+                (None, Some((seat, attempt))) => {
+                    started(seat, attempt.number).map(Target::Process)
+                }
+                (None, None) => {
+                    let target = ordered.upgrade()?.target();
+                    let members = &membership.view.members;
+                    let new = members.iter().rev().find(|member| member.binary == *target)?;
+                    process(new.id)
+                }
+            },
+            Role::Joiner => {
+                let (seat, attempt) = recovery?;
+                started(seat, attempt.number).map(Target::Process)
+            }
+            Role::Donor => {
+                let joiner = membership.joiners.iter().find(|joiner| !joiner.ready)?;
+                process(joiner.transfer?.donor)
+            }
+            Role::Member => {
+                let donor = membership
+                    .joiners
+                    .iter()
+                    .find_map(|joiner| Some(joiner.transfer?.donor));
+                let held = turn.map(|(_, attempt)| attempt.by);
+                let member = membership.view.serving().find(|member| {
+                    let id = Some(member.id);
+                    id != membership.leader && id != donor && id != held && id != leaving
+                })?;
+                process(member.id)
+            }
+            Role::Daemon => {
+                let attempt = turn.or(recovery).map(|(_, attempt)| attempt);
+                let host = match attempt {
+                    Some(attempt) => usize::try_from(attempt.host).ok()? % self.hosts.len(),
+                    None => self.plan.seed as usize % self.hosts.len(),
+                };
+                self.hosts[host].daemon.as_ref().map(|_| Target::Daemon(host))
+            }
+        }
+    }
+
+    /// How the last upgrade that was accepted ended.
+    pub(crate) fn upgrade_ended(&self) -> Option<String> {
+        let (ordered, _) = self.state()?;
+        match &ordered.upgrade()?.state {
+            UpgradeState::Running => None,
+            UpgradeState::Done => Some("done".to_owned()),
+            UpgradeState::Failed { reason, .. } => Some(format!("failed: {reason}")),
+        }
+    }
+
+    pub(crate) fn upgrade_over(&mut self, number: usize, how: String) {
+        if self.requested.ended <= number {
+            self.requested.ended = number + 1;
+            self.requested.since = self.now;
+            self.checkers.upgrade.ends.push(how.clone());
+            self.note_of("", "upgrade", format!("ends: {how}"));
+        }
+    }
+
+    /// All seats are filled, everybody knows, nobody joins or leaves.
+    pub(crate) fn full(&self) -> bool {
+        let Some((ordered, newest)) = self.state() else {
+            return false;
+        };
+        let wanted = ordered.seat_count() as usize;
+        let mut count = 0;
+        for process in &self.processes {
+            match &process.life {
+                Life::Ended => continue,
+                Life::Idle | Life::Joining(_) => return false,
+                Life::Member(member) => {
+                    let membership = member.replica.membership();
+                    let settled = membership.view.position == newest.view.position
+                        && membership.view.serving().count() == wanted
+                        && membership.view.leaving.is_none()
+                        && membership.joiners.is_empty();
+                    if !settled {
+                        return false;
+                    }
+                    count += 1;
+                }
+            }
+        }
+        count == wanted && newest.leader.is_some()
+    }
+}
+
+impl World<'_> {
+    /// Whether the ordered state's last upgrade is this one of the plan.
+    pub(crate) fn upgrade_is(&self, number: usize) -> bool {
+        self.state()
+            .and_then(|(ordered, _)| ordered.upgrade())
+            .is_some_and(|upgrade| upgrade.request.token == number as u64 + 1)
+    }
+
+    /// What is looked at now and then.
+    pub(crate) fn glance(&mut self) {
+        for process in &self.processes {
+            if let Some(member) = process.member() {
+                let opinion = self
+                    .checkers
+                    .memory
+                    .looks(&member.replica, member.jobs.len());
+                self.checkers.says("memory", opinion);
+            }
+        }
+        let trouble_ms = self.trouble_until.saturating_sub(self.began) / 1000;
+        let opinion = self.checkers.upgrade.in_time(self.now, trouble_ms);
+        self.checkers.says("upgrade", opinion);
+    }
+
+    /// What everybody is doing, for people.
+    pub(crate) fn describe(&self) -> String {
+        let mut lines = vec![format!("phase {}", self.phase())];
+        for (number, process) in self.processes.iter().enumerate() {
+            let what = match &process.life {
+                Life::Ended => continue,
+                Life::Idle => "says nothing".to_owned(),
+                Life::Joining(asking) => format!("{:?}", asking.joining),
+                Life::Member(member) => {
+                    let status = member.replica.status();
+                    let members: Vec<String> = status
+                        .members
+                        .iter()
+                        .chain(&status.joiners)
+                        .map(|m| format!("{}:{}:{}", m.member, m.binary.version, m.doing))
+                        .collect();
+                    format!(
+                        "{} at {}, applied {}, {} jobs, leader {:?}, available {} [{}] waits {:?}",
+                        member.replica.me(),
+                        status.position,
+                        member.executor.position(),
+                        member.jobs.len(),
+                        status.leader,
+                        status.available,
+                        members.join(" "),
+                        status.waits,
+                    )
+                }
+            };
+            let host = process.host;
+            lines.push(format!("p{} on host{host}: {what}", super::pid(number)));
+        }
+        let open: usize = self.customers.iter().map(|c| c.tickets.len()).sum();
+        lines.push(format!("{open} requests are open"));
+        lines.join("\n")
+    }
+}
