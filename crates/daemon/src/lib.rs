@@ -15,6 +15,10 @@ use wire::{Build, MemberId, Time};
 /// How long a replica that was asked to leave may take before it is killed.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// How long a started process may take to register. One that has not by then hangs: nobody would ever
+/// hear of it. Longer than any start that works, and than an attempt's usual patience.
+const REGISTER_PATIENCE: Duration = Duration::from_secs(60);
+
 /// One connection of the driver, local or remote.
 pub type Connection = u64;
 
@@ -95,6 +99,8 @@ struct Replica {
     address: Option<SocketAddr>,
     /// Its own connection to us.
     local: Option<Connection>,
+    /// When it is ended if it has not registered by then.
+    register_by: Option<Time>,
     /// Who had it started, and hears of its end.
     asker: Option<(Connection, u64)>,
     incarnation: u64,
@@ -189,6 +195,7 @@ impl Daemon {
                 replica.group = group;
                 replica.address = Some(address);
                 replica.local = Some(connection);
+                replica.register_by = None;
                 let reply = DaemonReply::Registered {
                     host: self.host.clone(),
                 };
@@ -283,14 +290,23 @@ impl Daemon {
     }
 
     /// The driver has started a process.
-    pub fn started(&mut self, start: u64, process: u32, build: Build, out: &mut Vec<Output>) {
+    pub fn started(
+        &mut self,
+        now: Time,
+        start: u64,
+        process: u32,
+        build: Build,
+        out: &mut Vec<Output>,
+    ) {
         let Some(Start { asker, assignment }) = self.starts.remove(&start) else {
             return;
         };
         // It may have registered before we heard of it.
         let met = self.replicas.remove(&process);
         let mut replica = Replica::new(assignment, build, Some(asker));
+        replica.register_by = Some(now.after(REGISTER_PATIENCE));
         if let Some(met) = met {
+            replica.register_by = None;
             replica.address = met.address;
             replica.local = met.local;
             replica.member = met.member;
@@ -392,6 +408,9 @@ impl Daemon {
             {
                 out.push(Output::Kill { process });
             }
+            if replica.register_by.take_if(|at| now >= *at).is_some() {
+                out.push(Output::Kill { process });
+            }
         }
     }
 
@@ -399,7 +418,14 @@ impl Daemon {
     pub fn deadline(&self) -> Option<Time> {
         self.replicas
             .values()
-            .filter_map(|replica| replica.stopping.as_ref()?.kill_at)
+            .flat_map(|replica| {
+                let stopping = replica.stopping.as_ref();
+                [
+                    stopping.and_then(|stopping| stopping.kill_at),
+                    replica.register_by,
+                ]
+            })
+            .flatten()
             .min()
     }
 
@@ -433,6 +459,7 @@ impl Replica {
             assignment: Some(assignment),
             address: None,
             local: None,
+            register_by: None,
             asker,
             incarnation: 0,
             member: None,
@@ -450,6 +477,7 @@ impl Replica {
             assignment: None,
             address: None,
             local: None,
+            register_by: None,
             asker: None,
             incarnation: 0,
             member: None,

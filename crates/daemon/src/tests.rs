@@ -42,7 +42,7 @@ fn running() -> Daemon {
     let mut daemon = Daemon::new("alpha");
     let out = start(&mut daemon, 1, 1);
     assert!(matches!(out[..], [Output::Spawn { start: 1, .. }]));
-    daemon.started(1, 500, Build([1; 32]), &mut Vec::new());
+    daemon.started(Time(0), 1, 500, Build([1; 32]), &mut Vec::new());
     let address = "127.0.0.1:1".parse().unwrap();
     hear(
         &mut daemon,
@@ -162,4 +162,20 @@ fn an_adopted_replica_is_reported_like_any_other() {
     let mut out = Vec::new();
     daemon.ended(500, "gone", "", &mut out);
     assert_eq!(out, [Output::Forget { process: 500 }]);
+}
+
+#[test]
+fn a_process_that_never_registers_is_ended() {
+    let mut daemon = Daemon::new("alpha");
+    let mut out = start(&mut daemon, 1, 1);
+    assert!(matches!(out[..], [Output::Spawn { start: 1, .. }]));
+    daemon.started(Time(5), 1, 500, Build([1; 32]), &mut out);
+    let deadline = daemon.deadline().unwrap();
+    assert_eq!(deadline, Time(5).after(REGISTER_PATIENCE));
+    out.clear();
+    daemon.tick(Time(deadline.0 - 1), &mut out);
+    assert_eq!(out, []);
+    daemon.tick(deadline, &mut out);
+    assert_eq!(out, [Output::Kill { process: 500 }]);
+    assert_eq!(running().deadline(), None, "who has registered may stay");
 }

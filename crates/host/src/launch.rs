@@ -94,6 +94,7 @@ pub(crate) fn launch(program: Program, launch: Launch) -> Result<Driver, Failure
         process,
         binary,
         layers,
+        watched: false,
     };
     let group = assignment.group;
     let (life, execute) = begin(now, setup, &group, assignment.role)?;

@@ -195,7 +195,8 @@ impl Driver {
             }
             News::Started(start, process, build) => {
                 self.processes.watch(process);
-                self.machine.started(start, process, build, &mut out);
+                let now = self.now();
+                self.machine.started(now, start, process, build, &mut out);
             }
             News::NotStarted(start, why) => self.machine.not_started(start, why, &mut out),
             News::Ended(process, how) => {

@@ -9,6 +9,7 @@ mod deliver;
 mod layers;
 mod links;
 mod output;
+mod watch;
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ use deliver::Contacts;
 use layers::context;
 
 pub use output::{End, Output, StartError};
+use watch::Watch;
 
 /// Rounds of one turn: deliveries lead to new proposals, which a group of one delivers at once.
 const ROUNDS_MAX: usize = 8;
@@ -48,6 +50,9 @@ pub struct Setup {
     pub binary: Binary,
     /// Layers of the user's own that the stack may name.
     pub layers: Vec<Box<dyn Layer>>,
+    /// Whether the invariants of the ordered state are looked at after every position: tests and
+    /// the simulator do, and the replica ends as broken if one does not hold.
+    pub watched: bool,
 }
 
 /// One replicated server's member.
@@ -68,6 +73,7 @@ pub struct Replica {
     exporting: Option<(MemberId, Position)>,
     applied: Position,
     ended: bool,
+    watch: Option<Watch>,
 }
 
 impl Replica {
@@ -116,6 +122,7 @@ impl Replica {
             exporting: None,
             applied: Position(1),
             ended: false,
+            watch: setup.watched.then(Watch::default),
         };
         Ok((replica, executor))
     }
@@ -151,6 +158,7 @@ impl Replica {
             exporting: None,
             applied: head.position,
             ended: false,
+            watch: setup.watched.then(Watch::default),
         })
     }
 

@@ -68,7 +68,9 @@ pub fn random_plan(seed: u64, targets: &[Vec<Version>]) -> Plan {
 /// The smallest set of faults with which the plan still fails, by leaving out one after the other.
 pub fn shrink(installation: &Installation, plan: &Plan) -> Plan {
     let mut smallest = plan.clone();
-    let fails = |plan: &Plan| run(installation, plan).fault.is_some();
+    let found = |plan: &Plan| run(installation, plan).fault.map(|fault| fault.checker);
+    let checker = found(plan);
+    let fails = |plan: &Plan| found(plan) == checker;
     let mut at = 0;
     while at < smallest.strikes.len() {
         let mut without = smallest.clone();

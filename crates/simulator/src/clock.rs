@@ -32,7 +32,8 @@ impl HostClock {
 
     /// What the host's clocks show.
     pub(crate) fn now(&self, now: u64) -> Now {
-        let local = self.local + self.scaled(now - self.since, 1_000_000 + self.drift_ppm, 1_000_000);
+        let local =
+            self.local + self.scaled(now - self.since, 1_000_000 + self.drift_ppm, 1_000_000);
         let wall = EPOCH_MS + now / 1000;
         Now {
             time: Time(local),

@@ -43,10 +43,8 @@ struct Plain {
 pub(crate) trait Reference {
     fn apply(&mut self, cx: &Context, call: Call<'_>) -> Result<Vec<u8>, Refusal>;
     fn read(&self, cx: &Context, call: Call<'_>) -> Result<Vec<u8>, Refusal>;
-    /// The state in the service's own format.
-    fn state(&self) -> Result<Vec<u8>, StateError>;
-    /// The number of the format.
-    fn format(&self) -> u32;
+    /// The state in a format.
+    fn state(&self, format: u32) -> Result<Vec<u8>, StateError>;
 }
 
 struct Bare<S>(S);
@@ -60,14 +58,10 @@ impl<S: Service> Reference for Bare<S> {
         self.0.read(cx, call)
     }
 
-    fn state(&self) -> Result<Vec<u8>, StateError> {
+    fn state(&self, format: u32) -> Result<Vec<u8>, StateError> {
         let mut bytes = Vec::new();
-        self.0.export(S::STATE_FORMAT, &mut bytes)?;
+        self.0.export(format, &mut bytes)?;
         Ok(bytes)
-    }
-
-    fn format(&self) -> u32 {
-        S::STATE_FORMAT
     }
 }
 
@@ -120,9 +114,29 @@ impl Edition {
         (self.plain.initial)()
     }
 
-    /// This edition's reference with another one's state.
-    pub(crate) fn takes(&self, from: &dyn Reference) -> Result<Box<dyn Reference>, StateError> {
-        let state = from.state()?;
-        (self.plain.import)(from.format(), &mut &state[..])
+    /// The format that this edition works in.
+    pub(crate) fn format(&self) -> u32 {
+        self.program.description.state_format
+    }
+
+    /// This edition's reference with the state of `from`, which runs edition `old`: forwards this
+    /// edition maps it, backwards the other one does.
+    pub(crate) fn takes(
+        &self,
+        old: &Edition,
+        from: &dyn Reference,
+    ) -> Result<Box<dyn Reference>, StateError> {
+        let forwards = self
+            .program
+            .description
+            .reads_formats
+            .contains(&old.format());
+        let format = if forwards {
+            old.format()
+        } else {
+            self.format()
+        };
+        let state = from.state(format)?;
+        (self.plain.import)(format, &mut &state[..])
     }
 }

@@ -205,7 +205,11 @@ impl Network {
         if self.weather.is_empty() || places[0] == places[1] {
             return None;
         }
-        let of = |place| self.weather.get(&place).filter(|weather| weather.until > now);
+        let of = |place| {
+            self.weather
+                .get(&place)
+                .filter(|weather| weather.until > now)
+        };
         of(places[0]).or_else(|| of(places[1])).copied()
     }
 

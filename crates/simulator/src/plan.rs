@@ -406,7 +406,11 @@ impl FromStr for Plan {
             if bare.is_empty() {
                 continue;
             }
-            let words = Words(bare.split([' ', ',']).filter(|word| !word.is_empty()).collect());
+            let words = Words(
+                bare.split([' ', ','])
+                    .filter(|word| !word.is_empty())
+                    .collect(),
+            );
             plan.take(&words).map_err(|why| PlanError::Line {
                 line: number,
                 text: bare.to_owned(),

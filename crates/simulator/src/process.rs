@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use group::{Admitted, Joining, Links};
-use replica::ordered::Ordered;
 use replica::{Answer, Execute, Replica, Setup, Work};
 use wire::daemon::DaemonRequest;
 use wire::peer::TransferHead;
@@ -91,8 +90,7 @@ pub(crate) struct Member {
     pub(crate) jobs: VecDeque<Job>,
     /// Joiners that have dialled for a state.
     pub(crate) donations: BTreeMap<(MemberId, Position), ConnectionId>,
-    /// What was last looked at.
-    pub(crate) seen: Option<(Ordered, group::Membership)>,
+    /// Of the ordered state that was last looked at.
     pub(crate) fingerprint: u64,
 }
 

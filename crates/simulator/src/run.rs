@@ -1,6 +1,8 @@
 //! One run: a group grows, serves, is upgraded and suffers as its plan says; then peace, and
 //! judgement.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use crate::checkers::Fault;
 use crate::plan::Plan;
 use crate::process::{Life, Process};
@@ -54,9 +56,19 @@ pub struct Report {
 pub fn run(installation: &Installation, plan: &Plan) -> Report {
     let mut world = World::new(installation, plan);
     let mut rest_us = 0;
-    let ended = through(&mut world, &mut rest_us);
-    if ended.is_some() {
-        judge(&mut world);
+    // A machine that panics is a finding like any other.
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        if through(&mut world, &mut rest_us).is_some() {
+            judge(&mut world);
+        }
+    }));
+    if let Err(panic) = ran {
+        let what = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("without a word");
+        world.checkers.fail(format!("a machine panicked: {what}"));
     }
     Report {
         answered: world.checkers.replies.answered,
@@ -121,10 +133,14 @@ fn through(world: &mut World<'_>, rest_us: &mut u64) -> Option<()> {
 }
 
 fn same(world: &mut World<'_>) -> bool {
-    let mut positions = world.processes.iter().filter_map(Process::member).map(|member| {
-        let idle = member.jobs.is_empty();
-        (idle, member.executor.position(), member.replica.delivered())
-    });
+    let mut positions = world
+        .processes
+        .iter()
+        .filter_map(Process::member)
+        .map(|member| {
+            let idle = member.jobs.is_empty();
+            (idle, member.executor.position(), member.replica.delivered())
+        });
     let Some((_, first, _)) = positions.next() else {
         return false;
     };

@@ -213,9 +213,8 @@ impl<'a> World<'a> {
         };
         let setup = self.setup(0, 0, 0);
         let now = self.moment(0);
-        let (replica, executor) =
-            Replica::found(now, setup, GROUP, foundation, 1, GROUP_SEED)
-                .expect("the usual stack is one");
+        let (replica, executor) = Replica::found(now, setup, GROUP, foundation, 1, GROUP_SEED)
+            .expect("the usual stack is one");
         let links = Links::new(replica.me());
         self.checkers.order.begins(replica.me(), wire::Position(1));
         let life = Life::Member(Box::new(Member {
@@ -224,7 +223,6 @@ impl<'a> World<'a> {
             executor,
             jobs: std::collections::VecDeque::new(),
             donations: std::collections::BTreeMap::new(),
-            seen: None,
             fingerprint: 0,
         }));
         self.add_process(0, 0, life);
@@ -239,6 +237,7 @@ impl<'a> World<'a> {
             process: pid(process),
             binary: edition.binary.clone(),
             layers: Vec::new(),
+            watched: true,
         }
     }
 
@@ -283,7 +282,8 @@ impl<'a> World<'a> {
     /// Lets the next thing happen.
     pub(crate) fn step(&mut self) {
         let Some((at, event)) = self.queue.pop() else {
-            self.checkers.fail("nothing will ever happen again".to_owned());
+            self.checkers
+                .fail("nothing will ever happen again".to_owned());
             return;
         };
         self.now = self.now.max(at);
@@ -356,8 +356,14 @@ impl<'a> World<'a> {
 
     pub(crate) fn send(&mut self, connection: ConnectionId, side: usize, parcel: Parcel) {
         let mut out = std::mem::take(&mut self.out);
-        self.network
-            .send(self.now, &mut self.random, connection, side, parcel, &mut out);
+        self.network.send(
+            self.now,
+            &mut self.random,
+            connection,
+            side,
+            parcel,
+            &mut out,
+        );
         self.schedule(out);
     }
 

@@ -36,7 +36,7 @@ pub fn ledger() -> Installation {
             bad(Manner::Exits).called(version(EXITS)),
             Edition::of::<bad::Panics>(),
             bad(Manner::NeverJoins).called(version(SILENT)),
-            bad(Manner::DiesAfter(30)).called(version(DIES)),
+            bad(Manner::DiesAfter(2)).called(version(DIES)),
             Edition::of::<bad::Unmappable>(),
         ],
         workload: || Box::new(Transfers::new()),

@@ -9,7 +9,7 @@ use wire::log::Proposal;
 use wire::peer::{Contact, TransferHead};
 use wire::{MemberId, OrderedTime, Position};
 
-use super::{Output, Replica};
+use super::{End, Output, Replica};
 use crate::executor::{Executable, Work};
 use crate::layer::Event;
 use crate::ordered::Happened;
@@ -93,6 +93,11 @@ impl Replica {
             );
         }
         if self.changed {
+            if let Some(watch) = &mut self.watch
+                && let Err(why) = watch.look(position, &self.ordered, &membership)
+            {
+                self.end(End::Broken { why }, out);
+            }
             self.cancel_export(&membership, out);
             self.tell_contacts(position, &membership, out);
         }

@@ -71,6 +71,7 @@ fn found(stack: &str, roll: Roll) -> Result<Replica, StartError> {
             build: Build([0; 32]),
         },
         layers: vec![Box::new(roll)],
+        watched: true,
     };
     let foundation = Foundation {
         stack: stack.to_owned(),

@@ -107,6 +107,7 @@ fn setup(host: &str, number: u64, version: u8, seen: &Seen) -> Setup {
         layers: vec![Box::new(Watch {
             seen: Arc::clone(seen),
         })],
+        watched: true,
     }
 }
 

@@ -187,7 +187,10 @@ impl Replies {
         if let Some((position, lost)) = reads.first_key_value()
             && *position > Position(1)
         {
-            let what = format!("a read saw {position}, which nobody delivered: {:?}", lost[0]);
+            let what = format!(
+                "a read saw {position}, which nobody delivered: {:?}",
+                lost[0]
+            );
             return Err(fault("replies")(what));
         }
         Ok(())
@@ -273,7 +276,9 @@ impl<'a> Replay<'a> {
                 return Err(format!("nobody asked what {position} executes: {call:?}"));
             };
             if operation.method != call.method || operation.arguments != call.arguments {
-                return Err(format!("{position} executes {call:?}, asked was {operation:?}"));
+                return Err(format!(
+                    "{position} executes {call:?}, asked was {operation:?}"
+                ));
             }
             let Some((at, said)) = &operation.reply else {
                 continue;
@@ -311,7 +316,7 @@ impl<'a> Replay<'a> {
             .position(|edition| edition.binary.version == *version)
             .ok_or_else(|| format!("{version} was activated, and nobody has it"))?;
         self.reference = editions[edition]
-            .takes(self.reference.as_ref())
+            .takes(&editions[self.edition], self.reference.as_ref())
             .map_err(|error| format!("the reference does not map to {version}: {error}"))?;
         self.edition = edition;
         self.effective = Arc::new(version.clone());
@@ -323,6 +328,8 @@ fn fits(reply: &Result<Vec<u8>, Refusal>, said: &Bytes) -> Opinion {
     match reply {
         Ok(reply) if reply[..] == said[..] => Ok(()),
         Ok(reply) => Err(format!("the reference says {reply:?}, the group {said:?}")),
-        Err(refusal) => Err(format!("the reference refuses ({refusal}), the group {said:?}")),
+        Err(refusal) => Err(format!(
+            "the reference refuses ({refusal}), the group {said:?}"
+        )),
     }
 }

@@ -43,11 +43,14 @@ impl Transfers {
             return Ok(());
         }
         let digest = digest(&unchunked(&bytes));
-        self.seen.entry(executor.position()).or_default().push(Seen {
-            member,
-            edition,
-            digest,
-        });
+        self.seen
+            .entry(executor.position())
+            .or_default()
+            .push(Seen {
+                member,
+                edition,
+                digest,
+            });
         Ok(())
     }
 
@@ -61,12 +64,13 @@ impl Transfers {
     ) -> Opinion {
         for seen in self.seen.get(&position).into_iter().flatten() {
             let edition = &installation.editions[seen.edition];
+            let current = &installation.editions[effective];
             let wanted = if seen.edition == effective {
-                reference.state()
-            } else if edition.binary.version < installation.editions[effective].binary.version {
-                continue;
+                reference.state(edition.format())
             } else {
-                edition.takes(reference).and_then(|mapped| mapped.state())
+                edition
+                    .takes(current, reference)
+                    .and_then(|mapped| mapped.state(edition.format()))
             };
             let wanted = wanted.map_err(|error| format!("the reference does not map: {error}"))?;
             if digest(&wanted) != seen.digest {

@@ -82,7 +82,10 @@ impl Upgrades {
         if !upgrade.runs()
             && let Some((_, since)) = self.running.take_if(|(id, _)| *id == upgrade.id)
         {
-            let number = self.took_ms.len().min(self.upgrades.len().saturating_sub(1));
+            let number = self
+                .took_ms
+                .len()
+                .min(self.upgrades.len().saturating_sub(1));
             let bound = self.bound_ms(number);
             self.took_ms.push(((now - since) / 1000, bound));
         }

@@ -153,12 +153,7 @@ impl World<'_> {
         }
     }
 
-    fn client_answered(
-        &mut self,
-        client: usize,
-        ticket: u64,
-        answer: Result<Answer, CallError>,
-    ) {
+    fn client_answered(&mut self, client: usize, ticket: u64, answer: Result<Answer, CallError>) {
         let Some(about) = self.customers[client].tickets.remove(&ticket) else {
             return;
         };
@@ -212,11 +207,7 @@ impl World<'_> {
                     let first = self.customers[client].first.pop();
                     let request = match first {
                         Some(request) => request,
-                        None => self
-                            .checkers
-                            .replies
-                            .workload
-                            .next(&mut self.random, id.0),
+                        None => self.checkers.replies.workload.next(&mut self.random, id.0),
                     };
                     let entry = self.checkers.asked(self.now, id, &request);
                     (

@@ -66,12 +66,7 @@ impl World<'_> {
         }
     }
 
-    pub(super) fn daemon_brought(
-        &mut self,
-        connection: ConnectionId,
-        side: usize,
-        what: Brought,
-    ) {
+    pub(super) fn daemon_brought(&mut self, connection: ConnectionId, side: usize, what: Brought) {
         let Party::Daemon(host, life) = self.network.party(connection, side) else {
             return;
         };
@@ -151,10 +146,14 @@ impl World<'_> {
                 token,
                 replicas,
             } => {
-                let binaries = self.installation.editions.iter().map(|edition| BinaryRecord {
-                    service: edition.program.description.service.clone(),
-                    binary: edition.binary.clone(),
-                });
+                let binaries = self
+                    .installation
+                    .editions
+                    .iter()
+                    .map(|edition| BinaryRecord {
+                        service: edition.program.description.service.clone(),
+                        binary: edition.binary.clone(),
+                    });
                 let reply =
                     daemon::inventory(&host_name(host), token, replicas, binaries.collect());
                 self.send_from(party, connection, Parcel::FromDaemon(reply));
@@ -200,7 +199,9 @@ impl World<'_> {
         }
         let found = self.installation.editions.iter().position(|edition| {
             edition.binary.version == wanted.version
-                && wanted.build.is_none_or(|build| build == edition.binary.build)
+                && wanted
+                    .build
+                    .is_none_or(|build| build == edition.binary.build)
         });
         let Some(edition) = found else {
             let why = format!("no binary of {} lies here", wanted.version);
@@ -212,8 +213,9 @@ impl World<'_> {
             .disk
             .insert(pid(process), (wanted.clone(), build));
         if here {
+            let now = self.moment(host).time;
             self.with_daemon(host, |daemon, out| {
-                daemon.started(start, pid(process), build, out);
+                daemon.started(now, start, pid(process), build, out);
             });
         }
         self.note(process, format!("is started with {}", wanted.version));
@@ -250,12 +252,14 @@ impl World<'_> {
         let joining = Joining::new(self.moment(host).time, join, contacts);
         let life = match self.installation.editions[edition].manner {
             Manner::NeverJoins => Life::Idle,
-            Manner::Runs | Manner::Exits | Manner::DiesAfter(_) => Life::Joining(Box::new(Asking {
-                joining,
-                setup: Some(setup),
-                links: BTreeMap::new(),
-                fetching: None,
-            })),
+            Manner::Runs | Manner::Exits | Manner::DiesAfter(_) => {
+                Life::Joining(Box::new(Asking {
+                    joining,
+                    setup: Some(setup),
+                    links: BTreeMap::new(),
+                    fetching: None,
+                }))
+            }
         };
         let process = self.add_process(host, edition, life);
         self.processes[process].purpose = Some((*seat, *attempt));

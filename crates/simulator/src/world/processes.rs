@@ -57,7 +57,11 @@ impl World<'_> {
         if known.paused_until > self.now || known.busy_until > self.now {
             return self.wake(process, self.now);
         }
-        let slow = if known.slow_until > self.now { SLOWNESS } else { 1 };
+        let slow = if known.slow_until > self.now {
+            SLOWNESS
+        } else {
+            1
+        };
         known.busy_until = self.now + TURN * slow;
         if known.is_dead() {
             return;
@@ -239,7 +243,9 @@ impl World<'_> {
             Parcel::FromDaemon(reply) => self.daemon_said(process, now, purpose, &reply, out),
             Parcel::Piece(received) => {
                 if let Life::Joining(asking) = &mut self.processes[process].life
-                    && asking.fetching.is_some_and(|(fetch, _)| fetch == connection)
+                    && asking
+                        .fetching
+                        .is_some_and(|(fetch, _)| fetch == connection)
                 {
                     asking.joining.received(received);
                 }
@@ -330,7 +336,10 @@ impl World<'_> {
             (Purpose::Fetch, Welcome::Accepted { .. }) => {}
             (purpose, welcome) => {
                 if let (Purpose::Dialled(peer), Welcome::Removed { view }) = (purpose, &welcome) {
-                    self.note(process, format!("{peer} says that {view} stands without it"));
+                    self.note(
+                        process,
+                        format!("{peer} says that {view} stands without it"),
+                    );
                     if let Some(member) = self.processes[process].member_mut() {
                         member.replica.removed(*view);
                     }
@@ -597,8 +606,7 @@ impl World<'_> {
             match output {
                 JoiningOutput::Dial { link, address } => {
                     let hello = Hello::new(GROUP, Opener::Joiner);
-                    let connection =
-                        self.dial_for(process, address, Purpose::Asking(link), hello);
+                    let connection = self.dial_for(process, address, Purpose::Asking(link), hello);
                     if let Life::Joining(asking) = &mut self.processes[process].life {
                         asking.links.insert(link, connection);
                     }
@@ -665,8 +673,7 @@ impl World<'_> {
         let Life::Joining(asking) = &mut self.processes[process].life else {
             return;
         };
-        let Some((_, admitted)) = asking.fetching.take_if(|(fetch, _)| *fetch == connection)
-        else {
+        let Some((_, admitted)) = asking.fetching.take_if(|(fetch, _)| *fetch == connection) else {
             return;
         };
         let Some(setup) = asking.setup.take() else {
@@ -704,7 +711,6 @@ impl World<'_> {
                     executor,
                     jobs: VecDeque::new(),
                     donations: BTreeMap::new(),
-                    seen: None,
                     fingerprint: 0,
                 }));
                 self.note(process, format!("has the state of {}", head.position));

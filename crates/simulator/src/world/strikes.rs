@@ -70,7 +70,11 @@ impl World<'_> {
             Target::Process(process) => format!("p{}", super::pid(process)),
             Target::Daemon(host) => format!("the daemon of {}", host_name(host)),
         };
-        self.note_of("", "fault", format!("{} {} ({who}), in {phase}", strike.fault, strike.role));
+        self.note_of(
+            "",
+            "fault",
+            format!("{} {} ({who}), in {phase}", strike.fault, strike.role),
+        );
         let until = self.now + strike.fault.lasts_ms() * 1000;
         self.trouble_until = self.trouble_until.max(until).max(self.now);
         match target {
