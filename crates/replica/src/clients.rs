@@ -37,6 +37,9 @@ pub(crate) struct Clients {
     early: BTreeMap<Position, Vec<(u64, Bytes)>>,
     waiting: usize,
     token: u64,
+    /// Up to where the order is in the executor's queue. The group may have delivered further:
+    /// what it delivers in one turn is queued position by position.
+    queued: Position,
     /// Operators' upgrade requests by their own mark: who asked, and under which token.
     upgrades: BTreeMap<u64, Vec<(u64, u64)>>,
 }
@@ -63,6 +66,14 @@ pub(crate) struct Intake<'a> {
 }
 
 impl Clients {
+    /// Nobody yet; the executor begins behind `position`.
+    pub(crate) fn new(position: Position) -> Clients {
+        Clients {
+            queued: position,
+            ..Clients::default()
+        }
+    }
+
     pub(crate) fn opened(&mut self, connection: u64) {
         self.connections.insert(connection);
     }
@@ -234,16 +245,11 @@ impl Clients {
     }
 
     /// The position for these reads is known.
-    pub(crate) fn readable(
-        &mut self,
-        token: u64,
-        position: Position,
-        delivered: Position,
-    ) -> Vec<Work> {
+    pub(crate) fn readable(&mut self, token: u64, position: Position) -> Vec<Work> {
         let Some(reads) = self.unconfirmed.remove(&token) else {
             return Vec::new();
         };
-        if position <= delivered {
+        if position <= self.queued {
             return self.read(reads);
         }
         self.early.entry(position).or_default().extend(reads);
@@ -252,6 +258,7 @@ impl Clients {
 
     /// Everything up to `position` is in the executor's queue: reads that waited for it follow.
     pub(crate) fn delivered(&mut self, position: Position) -> Vec<Work> {
+        self.queued = position;
         let mut works = Vec::new();
         while let Some(entry) = self.early.first_entry()
             && *entry.key() <= position

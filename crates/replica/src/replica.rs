@@ -116,7 +116,7 @@ impl Replica {
             group,
             ordered,
             stack,
-            clients: Clients::default(),
+            clients: Clients::new(Position(1)),
             contacts: Contacts::default(),
             changed: true,
             exporting: None,
@@ -152,7 +152,7 @@ impl Replica {
             group,
             ordered,
             stack,
-            clients: Clients::default(),
+            clients: Clients::new(head.position),
             contacts: Contacts::default(),
             changed: true,
             exporting: None,
@@ -309,8 +309,7 @@ impl Replica {
             group::Output::Peers(peers) => out.push(Output::Peers(peers)),
             group::Output::Delivered(delivered) => self.deliver(now, delivered, out),
             group::Output::Readable { token, position } => {
-                let delivered = self.group.delivered();
-                let works = self.clients.readable(token, position, delivered);
+                let works = self.clients.readable(token, position);
                 out.extend(works.into_iter().map(Output::Work));
             }
             group::Output::Refused(proposals) => {
