@@ -38,7 +38,8 @@ pub fn random_plan(seed: u64, targets: &[Vec<Version>]) -> Plan {
     };
     let cells: Vec<(Fault, Role, Phase)> = cells().collect();
     for turn in 0..3 {
-        let at = (seed * 3 + turn) % cells.len() as u64;
+        let count = cells.len() as u64;
+        let at = (seed + turn * (count / 3)) % count;
         let (fault, role, phase) = cells[usize::try_from(at).unwrap_or(0)];
         let recovers = matches!(
             phase,

@@ -155,6 +155,7 @@ impl Replies {
                 .judge(
                     position,
                     replay.edition,
+                    replay.went_back,
                     replay.reference.as_ref(),
                     installation,
                 )
@@ -201,6 +202,8 @@ impl Replies {
 struct Replay<'a> {
     installation: &'a Installation,
     edition: usize,
+    /// Whether an older version was activated after a newer one.
+    went_back: bool,
     effective: Arc<Version>,
     reference: Box<dyn Reference>,
     executed: BTreeSet<(SessionId, u64)>,
@@ -216,6 +219,7 @@ impl<'a> Replay<'a> {
         Replay {
             installation,
             edition: 0,
+            went_back: false,
             effective: Arc::new(first.binary.version.clone()),
             reference: first.initial(),
             executed: BTreeSet::new(),
@@ -318,6 +322,7 @@ impl<'a> Replay<'a> {
         self.reference = editions[edition]
             .takes(&editions[self.edition], self.reference.as_ref())
             .map_err(|error| format!("the reference does not map to {version}: {error}"))?;
+        self.went_back |= *version < *self.effective;
         self.edition = edition;
         self.effective = Arc::new(version.clone());
         Ok(())

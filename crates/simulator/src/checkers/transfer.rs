@@ -17,7 +17,8 @@ use crate::world::Installation;
 struct Seen {
     member: MemberId,
     edition: usize,
-    digest: u64,
+    /// In each format that the edition writes.
+    digests: BTreeMap<u32, u64>,
 }
 
 #[derive(Debug, Default)]
@@ -33,51 +34,56 @@ impl Transfers {
         executor: &dyn Execute,
         installation: &Installation,
     ) -> Opinion {
-        let program = &installation.editions[edition].program;
-        let mut bytes = Vec::new();
-        // The state of an old version stands still at an activation: it is nobody's any more.
-        if executor
-            .export(program.description.state_format, &mut bytes)
-            .is_err()
-        {
-            return Ok(());
+        let formats = installation.editions[edition].program.formats().writes;
+        let mut digests = BTreeMap::new();
+        for format in formats {
+            let mut bytes = Vec::new();
+            // The state of an old version stands still at an activation: it is nobody's any more.
+            if executor.export(format, &mut bytes).is_err() {
+                return Ok(());
+            }
+            digests.insert(format, digest(&unchunked(&bytes)));
         }
-        let digest = digest(&unchunked(&bytes));
-        self.seen
-            .entry(executor.position())
-            .or_default()
-            .push(Seen {
-                member,
-                edition,
-                digest,
-            });
+        self.seen.entry(executor.position()).or_default().push(Seen {
+            member,
+            edition,
+            digests,
+        });
         Ok(())
     }
 
-    /// Whether the states that were seen at this position are the reference's.
+    /// Whether the states that were seen at this position are the reference's, which runs the
+    /// effective edition. What a version keeps for itself while an older one is effective again
+    /// is compared in the older one's format.
     pub(crate) fn judge(
         &self,
         position: Position,
         effective: usize,
+        went_back: bool,
         reference: &dyn Reference,
         installation: &Installation,
     ) -> Opinion {
+        let current = &installation.editions[effective];
         for seen in self.seen.get(&position).into_iter().flatten() {
             let edition = &installation.editions[seen.edition];
-            let current = &installation.editions[effective];
-            let wanted = if seen.edition == effective {
-                reference.state(edition.format())
-            } else {
-                edition
-                    .takes(current, reference)
-                    .and_then(|mapped| mapped.state(edition.format()))
-            };
-            let wanted = wanted.map_err(|error| format!("the reference does not map: {error}"))?;
-            if digest(&wanted) != seen.digest {
-                return Err(format!(
-                    "the state of {} ({}) at {position} is not the group's",
-                    seen.member, edition.binary.version
-                ));
+            for (&format, digested) in &seen.digests {
+                let wanted = if format == current.format() {
+                    reference.state(format)
+                } else if format == edition.format() && !went_back {
+                    edition
+                        .takes(current, reference)
+                        .and_then(|mapped| mapped.state(format))
+                } else {
+                    continue;
+                };
+                let wanted =
+                    wanted.map_err(|error| format!("the reference does not map: {error}"))?;
+                if digest(&wanted) != *digested {
+                    return Err(format!(
+                        "the state of {} ({}) at {position} is not the group's, in format {format}",
+                        seen.member, edition.binary.version
+                    ));
+                }
             }
         }
         Ok(())

@@ -256,6 +256,7 @@ impl World<'_> {
             self.requested.ended = number + 1;
             self.requested.since = self.now;
             self.checkers.upgrade.ends.push(how.clone());
+            self.news = true;
             self.note_of("", "upgrade", format!("ends: {how}"));
         }
     }

@@ -26,6 +26,7 @@ impl World<'_> {
             self.pending.push(number);
         }
         self.note_of("", "plan", "begins: the group is full".to_owned());
+        self.news = true;
     }
 
     /// Faults that wait for a phase come when it is there.
@@ -44,6 +45,7 @@ impl World<'_> {
             .collect();
         if let Some(&number) = due.first() {
             self.strike(number, phase);
+            self.news = true;
         }
     }
 
@@ -200,14 +202,16 @@ impl World<'_> {
             Target::Process(target) => self.processes[process].host == self.processes[target].host,
             Target::Daemon(host) => self.processes[process].host == host,
         };
-        let Some((_, membership)) = self.state() else {
-            return false;
-        };
-        membership.configuration.majority(|member| {
+        let remains = |member| {
             (0..self.processes.len()).any(|process| {
                 self.processes[process].replica().map(replica::Replica::me) == Some(member)
                     && !gone(process)
             })
-        })
+        };
+        // A change that only the dying leader knows to be committed helps nobody.
+        (0..self.processes.len())
+            .filter(|&process| !gone(process))
+            .filter_map(|process| self.processes[process].replica())
+            .all(|replica| replica.membership().configuration.majority(remains))
     }
 }
