@@ -57,10 +57,13 @@ impl Group {
         let (last, committed) = (self.order.last(), self.order.committed());
         for joiner in &self.membership.joiners {
             let id = joiner.member.id;
-            let follows = joiner.transfer.is_some()
-                && self
-                    .joiners
-                    .follows(id, self.order.matched(id), last, committed);
+            // The log is held for the state that was named last: with an older one it cannot follow.
+            let matched = self.order.matched(id).filter(|&matched| {
+                joiner
+                    .transfer
+                    .is_some_and(|transfer| matched >= transfer.position)
+            });
+            let follows = self.joiners.follows(id, matched, last, committed);
             if !joiner.ready && follows && self.posted.ready.insert(id) {
                 self.multicast.post(Proposal::Ready { joiner: id });
             }
