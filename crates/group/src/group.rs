@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use order::{Order, Reach, Refusal, Start, Step};
+use order::{Order, Reach, Refusal, Start, Step, Tail};
 use wire::frame::to_bytes;
 use wire::log::{Change, ChangeEntry, ENTRY_FORMAT, Origin, Proposal};
 use wire::peer::PeerMessage;
@@ -86,12 +86,14 @@ impl Group {
         position: Position,
         term: u64,
     ) -> Group {
+        let tail = snapshot.tail.clone();
         let order = Order::start(
             me,
             &Start {
                 position,
                 term,
                 configuration: snapshot.membership.configuration.clone(),
+                tail: tail.unwrap_or_else(|| Tail::empty(position, term)),
             },
         );
         Group::new(now, me, order, snapshot, position, term)
@@ -115,7 +117,7 @@ impl Group {
             multicast: Multicast::default(),
             membership: Arc::new(snapshot.membership),
             time: snapshot.time,
-            floor: position,
+            floor: snapshot.tail.map_or(position, |tail| tail.before()),
             delivered: position,
             term,
             dead: BTreeMap::new(),
@@ -483,6 +485,11 @@ impl Group {
     /// This member's id.
     pub fn me(&self) -> MemberId {
         self.me
+    }
+
+    /// What the log holds up to `position`, for a joiner that begins there.
+    pub fn tail(&self, position: Position) -> Tail {
+        self.order.tail(position)
     }
 
     /// The membership as of the last delivered position.

@@ -22,4 +22,4 @@ pub use joiners::Progress;
 pub use joining::{Admitted, Joining, JoiningOutput};
 pub use links::Links;
 pub use membership::{Joiner, Membership, Snapshot, SnapshotError, Transfer, View};
-pub use order::{Configuration, Refusal, Start};
+pub use order::{Configuration, Refusal, Start, Tail};

@@ -8,7 +8,7 @@
 use std::net::SocketAddr;
 
 use minicbor::{Decode, Encode};
-use order::Configuration;
+use order::{Configuration, Tail};
 use wire::frame::{FrameError, decode_body, to_bytes};
 use wire::log::{Change, Proposal};
 use wire::member::{Member, Standing};
@@ -252,7 +252,7 @@ impl Membership {
 }
 
 /// The membership with the moment it belongs to, as a state transfer carries it.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub struct Snapshot {
     /// [`SNAPSHOT_FORMAT`].
     #[n(0)]
@@ -263,6 +263,9 @@ pub struct Snapshot {
     /// The group's time.
     #[n(2)]
     pub time: OrderedTime,
+    /// What the group's log still holds up to here.
+    #[n(3)]
+    pub tail: Option<Tail>,
 }
 
 /// Why a transferred membership cannot be used.
@@ -288,6 +291,16 @@ impl Snapshot {
             format: SNAPSHOT_FORMAT,
             membership,
             time,
+            tail: None,
+        }
+    }
+
+    /// With what the log still holds.
+    #[must_use]
+    pub fn with_tail(self, tail: Tail) -> Snapshot {
+        Snapshot {
+            tail: Some(tail),
+            ..self
         }
     }
 

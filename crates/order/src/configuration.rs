@@ -1,11 +1,11 @@
 //! Configurations: whose votes count, and the steps from one to the next.
 
 use minicbor::{Decode, Encode};
-use raft::eraftpb::{ConfChangeTransition, ConfChangeV2, ConfState};
-use wire::engine::EngineStep;
+use raft::eraftpb::{ConfChangeTransition, ConfChangeV2, ConfState, Entry};
+use wire::engine::{EngineStep, LogEntry};
 use wire::{MemberId, Position};
 
-use crate::convert::step_to_engine;
+use crate::convert::{entry_to_engine, step_to_engine};
 
 /// Whose votes count at a position. While a swap is under way it is joint: a decision needs a
 /// majority of `voters` and one of `outgoing`.
@@ -78,14 +78,74 @@ impl Configuration {
 }
 
 /// Where a joiner's engine begins: out of band, at the position of a transferred state.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Start {
-    /// The position of the state; the log begins behind it.
+    /// The position of the state.
     pub position: Position,
     /// The exact term of the entry there. A wrong one would stall in silence.
     pub term: u64,
     /// The configuration as of that position, whole, joint or not.
     pub configuration: Configuration,
+    /// What the group's log still holds up to there.
+    pub tail: Tail,
+}
+
+/// The end of a log, up to the position of a transferred state. Some voter may not have it yet:
+/// whoever may lead one day must be able to give it to all of them.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Tail {
+    /// The position before its first entry.
+    #[n(0)]
+    before: Position,
+    /// The engine's term there.
+    #[n(1)]
+    before_term: u64,
+    /// The entries, one for each position.
+    #[n(2)]
+    entries: Vec<LogEntry>,
+}
+
+impl Tail {
+    /// No entries: the log begins behind `position`.
+    pub fn empty(position: Position, term: u64) -> Tail {
+        Tail {
+            before: position,
+            before_term: term,
+            entries: Vec::new(),
+        }
+    }
+
+    pub(crate) fn new(before: (u64, u64), entries: impl Iterator<Item = LogEntry>) -> Tail {
+        Tail {
+            before: Position(before.0),
+            before_term: before.1,
+            entries: entries.collect(),
+        }
+    }
+
+    /// The position before its first entry.
+    pub fn before(&self) -> Position {
+        self.before
+    }
+
+    /// Whether it is the end of a log whose last entry stands at `position` in `term`.
+    pub fn ends_at(&self, position: Position, term: u64) -> bool {
+        let last_term = self
+            .entries
+            .last()
+            .map_or(self.before_term, |last| last.term);
+        let in_order = (self.before.0 + 1..)
+            .zip(&self.entries)
+            .all(|(index, entry)| entry.index == index && entry_to_engine(entry.clone()).is_some());
+        let count = self.entries.len() as u64;
+        in_order && self.before.0.checked_add(count) == Some(position.0) && last_term == term
+    }
+
+    /// As the engine keeps it: what stands before it, and the entries.
+    pub(crate) fn to_engine(&self) -> ((u64, u64), Vec<Entry>) {
+        let entries = self.entries.iter().cloned().filter_map(entry_to_engine);
+        ((self.before.0, self.before_term), entries.collect())
+    }
 }
 
 /// One step of the membership. The next only after it is applied.

@@ -88,7 +88,7 @@ pub(crate) fn to_engine(message: EngineMessage) -> Option<Message> {
     })
 }
 
-fn entry_from_engine(entry: Entry) -> LogEntry {
+pub(crate) fn entry_from_engine(entry: Entry) -> LogEntry {
     let (kind, data) = match entry.entry_type {
         EntryType::EntryNormal => (LogEntryKind::Normal, entry.data),
         EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => (
@@ -106,7 +106,7 @@ fn entry_from_engine(entry: Entry) -> LogEntry {
 }
 
 /// `None` for a change that does not decode: the message that brought it is dropped whole.
-fn entry_to_engine(entry: LogEntry) -> Option<Entry> {
+pub(crate) fn entry_to_engine(entry: LogEntry) -> Option<Entry> {
     let (entry_type, data) = match entry.kind {
         LogEntryKind::Normal => (EntryType::EntryNormal, entry.data),
         LogEntryKind::Change => (EntryType::EntryConfChangeV2, change_to_engine(&entry.data)?),

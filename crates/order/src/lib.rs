@@ -13,6 +13,6 @@ mod nudge;
 mod order;
 mod reads;
 
-pub use configuration::{Configuration, Start, Step};
+pub use configuration::{Configuration, Start, Step, Tail};
 pub use nudge::Reach;
 pub use order::{Content, Delivery, Order, Output, Refusal};

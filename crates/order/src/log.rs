@@ -12,7 +12,8 @@ use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
 use raft::{Error, GetEntriesContext, RaftState, Storage, StorageError};
 use wire::Position;
 
-use crate::configuration::Start;
+use crate::configuration::{Start, Tail};
+use crate::convert::entry_from_engine;
 
 pub(crate) struct Log {
     hard: HardState,
@@ -26,7 +27,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// An empty log that continues `start`.
+    /// A log that continues `start`.
     pub(crate) fn new(start: &Start) -> Log {
         let index = start.position.0;
         let hard = HardState {
@@ -34,14 +35,24 @@ impl Log {
             commit: index,
             ..HardState::default()
         };
-        Log {
+        let (before, entries) = start.tail.to_engine();
+        let mut log = Log {
             hard,
             configuration: start.configuration.to_engine(),
-            before: (index, start.term),
+            before,
             entries: VecDeque::new(),
             bytes: 0,
             asked: RefCell::default(),
-        }
+        };
+        log.append(entries);
+        log
+    }
+
+    /// Everything that is kept up to `position`.
+    pub(crate) fn tail(&self, position: Position) -> Tail {
+        let kept = self.entries.iter();
+        let kept = kept.take_while(|entry| entry.index <= position.0);
+        Tail::new(self.before, kept.cloned().map(entry_from_engine))
     }
 
     /// Adds entries, replacing what an earlier leader left at their indexes.

@@ -14,7 +14,7 @@ use slog::{Discard, Logger, o};
 use wire::engine::{EngineKind, EngineMessage};
 use wire::{MemberId, Position, Time};
 
-use crate::configuration::{Configuration, Start, Step};
+use crate::configuration::{Configuration, Start, Step, Tail};
 use crate::convert;
 use crate::log::Log;
 use crate::nudge::{Nudge, Reach};
@@ -55,6 +55,8 @@ pub struct Order {
     reads: Reads,
     /// Answers that no message asked the engine for: a joiner's announcement.
     announce: Vec<EngineMessage>,
+    /// Where this member began.
+    start: Position,
     /// The leader hands over to us: the engine would ignore it before all changes are applied.
     named: Option<EngineMessage>,
 }
@@ -172,6 +174,7 @@ impl Order {
                 position: Position(1),
                 term: 1,
                 configuration,
+                tail: Tail::empty(Position(1), 1),
             },
         )
     }
@@ -206,6 +209,7 @@ impl Order {
             nudge: None,
             reads: Reads::default(),
             announce: Vec::new(),
+            start: start.position,
             named: None,
         }
     }
@@ -419,9 +423,9 @@ impl Order {
     /// A member that began out of band tells the leader where: the leader cannot find out by
     /// probing, because it may have compacted the positions before.
     fn announce_start(&mut self, message: &EngineMessage) {
-        let start = self.node.store().before();
+        let start = self.start;
         let fresh = self.last() == start && self.node.raft.term <= message.term;
-        if message.kind == EngineKind::Heartbeat && fresh && start > Position(0) {
+        if message.kind == EngineKind::Heartbeat && fresh {
             self.announce.push(EngineMessage {
                 kind: EngineKind::AppendResponse,
                 from: self.me.number(),
@@ -847,6 +851,11 @@ impl Order {
     /// The first position still in the log.
     pub fn first(&self) -> Position {
         self.node.store().first()
+    }
+
+    /// What the log holds up to `position`, for a joiner that begins there.
+    pub fn tail(&self, position: Position) -> Tail {
+        self.node.store().tail(position)
     }
 
     /// Bytes of log in memory.

@@ -142,6 +142,10 @@ impl Replica {
         if snapshot.membership.joiner(admitted.member).is_none() {
             return Err(StartError::NotListed(admitted.member));
         }
+        let tail = snapshot.tail.as_ref();
+        if tail.is_some_and(|tail| !tail.ends_at(head.position, head.term)) {
+            return Err(StartError::Log(head.position));
+        }
         let stack = Stack::parse(&ordered.foundation().stack, setup.layers)?;
         let mut group = Group::start(now, snapshot, admitted.member, head.position, head.term);
         group.applied(head.position);

@@ -194,6 +194,7 @@ impl World {
             position: last.position,
             term: last.term,
             configuration: node.order.configuration().clone(),
+            tail: node.order.tail(last.position),
         }
     }
 

@@ -107,6 +107,7 @@ impl Storm {
             position,
             term,
             configuration,
+            tail: donor.order.tail(position),
         };
         self.add(me, Order::start(me, &start), position, term);
         for member in self.members.values_mut() {

@@ -154,6 +154,7 @@ impl Replica {
             binary: self.binary.clone(),
             format,
             group: Snapshot::new(group::Membership::clone(membership), time)
+                .with_tail(self.group.tail(position))
                 .to_bytes()
                 .into(),
             replica: self.ordered.to_bytes().into(),

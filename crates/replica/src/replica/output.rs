@@ -99,6 +99,9 @@ pub enum StartError {
     /// The transferred seats and upgrade.
     #[error("the transferred state cannot be used: {0}")]
     Ordered(#[from] OrderedError),
+    /// The log that came with the state.
+    #[error("the transferred log does not end at {0}, where the state stands")]
+    Log(Position),
     /// The state does not list this replica.
     #[error("the transferred state does not list {0} as a joiner")]
     NotListed(MemberId),

@@ -44,11 +44,14 @@ impl Transfers {
             }
             digests.insert(format, digest(&unchunked(&bytes)));
         }
-        self.seen.entry(executor.position()).or_default().push(Seen {
-            member,
-            edition,
-            digests,
-        });
+        self.seen
+            .entry(executor.position())
+            .or_default()
+            .push(Seen {
+                member,
+                edition,
+                digests,
+            });
         Ok(())
     }
 
