@@ -11,8 +11,8 @@ use crate::network::ConnectionId;
 pub(crate) enum Rhythm {
     /// All sessions that have their reply ask at the same moment, so often.
     Together { every: u64 },
-    /// The session asks again a random while after its reply, up to so long.
-    NowAndThen { up_to: u64 },
+    /// The session asks again a random while after its reply.
+    NowAndThen,
     /// Asks for what an operator wants.
     Operator,
 }

@@ -320,9 +320,9 @@ impl Default for Plan {
             hosts: 4,
             minimal: 1,
             load: Load {
-                bursts: 2,
-                sessions: 32,
-                every_ms: 64,
+                bursts: 1,
+                sessions: 64,
+                every_ms: 56,
                 singles: 2,
             },
             upgrades: Vec::new(),

@@ -1,60 +1,48 @@
 //! Virtual time: what happens next. Events of the same moment happen in the order of their making,
 //! so a run is a function of its seed.
 
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// Events by their moment, in virtual microseconds.
 #[derive(Debug)]
 pub(crate) struct Queue<E> {
-    heap: BinaryHeap<Entry<E>>,
+    /// When, the how-manieth made, and where it lies. Events are large, and a heap moves much.
+    heap: BinaryHeap<Reverse<(u64, u64, u32)>>,
+    events: Vec<Option<E>>,
+    free: Vec<u32>,
     made: u64,
-}
-
-#[derive(Debug)]
-struct Entry<E> {
-    at: u64,
-    number: u64,
-    event: E,
 }
 
 impl<E> Queue<E> {
     pub(crate) fn new() -> Queue<E> {
         Queue {
             heap: BinaryHeap::new(),
+            events: Vec::new(),
+            free: Vec::new(),
             made: 0,
         }
     }
 
     pub(crate) fn push(&mut self, at: u64, event: E) {
         self.made += 1;
-        let number = self.made;
-        self.heap.push(Entry { at, number, event });
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.events[slot as usize] = Some(event);
+                slot
+            }
+            None => {
+                self.events.push(Some(event));
+                u32::try_from(self.events.len() - 1).expect("fewer events wait than that")
+            }
+        };
+        self.heap.push(Reverse((at, self.made, slot)));
     }
 
     pub(crate) fn pop(&mut self) -> Option<(u64, E)> {
-        let entry = self.heap.pop()?;
-        Some((entry.at, entry.event))
-    }
-}
-
-impl<E> PartialEq for Entry<E> {
-    fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
-    }
-}
-
-impl<E> Eq for Entry<E> {}
-
-impl<E> PartialOrd for Entry<E> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<E> Ord for Entry<E> {
-    /// The earliest is the greatest: the heap gives the greatest first.
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, other.number).cmp(&(self.at, self.number))
+        let Reverse((at, _, slot)) = self.heap.pop()?;
+        self.free.push(slot);
+        let event = self.events[slot as usize].take()?;
+        Some((at, event))
     }
 }

@@ -113,6 +113,8 @@ pub(crate) struct World<'a> {
     pub(crate) newest: usize,
     /// Whether anybody's ordered state has changed since it was last looked at.
     pub(crate) news: bool,
+    /// Until when something counts as going on.
+    pub(crate) stirred_until: u64,
     /// Whether clients ask for more.
     pub(crate) load: bool,
     /// When the faults of the plan are over.
@@ -192,6 +194,7 @@ impl<'a> World<'a> {
             table: Table::default(),
             newest: 0,
             news: false,
+            stirred_until: 0,
             load: true,
             trouble_until: 0,
             pending: Vec::new(),

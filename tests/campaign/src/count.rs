@@ -36,7 +36,7 @@ pub struct Total {
     pub events: u64,
     /// Virtual time.
     pub simulated: Duration,
-    /// Real time of each core.
+    /// What the runs took of their cores.
     pub busy: Duration,
     /// Real time.
     pub took: Duration,
@@ -73,9 +73,9 @@ pub fn run(
                     if seed >= seeds.from + seeds.count || late {
                         return;
                     }
-                    let since = Instant::now();
+                    let since = cpu_time();
                     let report = simulator::run(&installation, &plan(seed, targets));
-                    if tell.send((seed, report, since.elapsed())).is_err() {
+                    if tell.send((seed, report, cpu_time() - since)).is_err() {
                         return;
                     }
                 }
@@ -89,6 +89,14 @@ pub fn run(
     total.took = begun.elapsed();
     total.failed.sort();
     total
+}
+
+/// What this thread has had of its core: others use it too.
+fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
+    Duration::new(seconds, nanos)
 }
 
 impl Total {

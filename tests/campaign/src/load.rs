@@ -12,6 +12,8 @@ use simulator::{Edition, Random, Workload};
 const ISLANDS: u64 = 16;
 /// Accounts of an island.
 const ACCOUNTS: u64 = 3;
+/// How many requests of a thousand read a balance; the others move something.
+const READS_PER_MILLE: u64 = 600;
 /// What each begins with.
 const INITIAL: u64 = 1_000;
 
@@ -100,7 +102,7 @@ impl Workload for Transfers {
     fn next(&mut self, random: &mut Random, session: u64) -> Request {
         let island = session % ISLANDS;
         let from = random.range(0, ACCOUNTS);
-        if random.chance(300) {
+        if random.chance(READS_PER_MILLE) {
             let account = account(island, from);
             return self.request("balance", Kind::Read, &Balance { account });
         }

@@ -2,7 +2,6 @@
 //! version and format it holds it in.
 
 use std::collections::BTreeMap;
-use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
 use replica::Execute;
@@ -10,6 +9,7 @@ use wire::{MemberId, Position};
 
 use super::Opinion;
 use crate::edition::Reference;
+use crate::trace::Digest;
 use crate::world::Installation;
 
 /// A state that somebody held.
@@ -94,7 +94,7 @@ impl Transfers {
 }
 
 fn digest(bytes: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = Digest::default();
     bytes.hash(&mut hasher);
     hasher.finish()
 }

@@ -15,8 +15,12 @@ use crate::network::{Brought, ConnectionId, Parcel, Party, Place};
 
 /// How long a request may take: longer than any trouble lasts, so that none may fail.
 const DEADLINE: Duration = Duration::from_secs(90);
-/// A single client asks again so long after a reply, at most.
-const SINGLE_PAUSE: u64 = 30_000;
+/// A single client asks again so long after a reply, at most: while nothing changes, and while
+/// something does, so that requests fall between the steps of whatever is going on.
+const PAUSE_CALM: u64 = 160_000;
+const PAUSE_STIRRED: u64 = 3_000;
+/// How long it counts as going on after each of its steps.
+const STIR: u64 = 15_000;
 
 impl World<'_> {
     /// The clients of the plan, and the operator, who is the first.
@@ -28,8 +32,7 @@ impl World<'_> {
             self.add_customer(Rhythm::Together { every }, load.sessions);
         }
         for _ in 0..load.singles {
-            let up_to = SINGLE_PAUSE;
-            self.add_customer(Rhythm::NowAndThen { up_to }, 1);
+            self.add_customer(Rhythm::NowAndThen, 1);
         }
         let first = self.checkers.replies.workload.first();
         if let Some(customer) = self.customers.last_mut()
@@ -161,7 +164,7 @@ impl World<'_> {
             (Ticket::Open(session), Ok(Answer::Opened(id, key))) => {
                 self.customers[client].sessions[session].key = Some((id, key));
                 self.customers[client].sessions[session].waits = None;
-                if let Rhythm::NowAndThen { .. } = self.customers[client].rhythm {
+                if self.customers[client].rhythm == Rhythm::NowAndThen {
                     self.after(1_000, Event::Ask(client));
                 }
             }
@@ -180,13 +183,28 @@ impl World<'_> {
                         .fail(format!("a request was answered with {other:?}")),
                     Err(error) => self.checkers.failed(entry, &error),
                 }
-                if let Rhythm::NowAndThen { up_to } = self.customers[client].rhythm {
+                if self.customers[client].rhythm == Rhythm::NowAndThen {
+                    let stirred = self.now < self.stirred_until;
+                    let up_to = if stirred { PAUSE_STIRRED } else { PAUSE_CALM };
                     let pause = self.random.range(100, up_to);
                     self.after(pause, Event::Ask(client));
                 }
             }
             (Ticket::Upgrade(number), answer) => self.upgrade_answered(number, answer),
         }
+    }
+
+    /// Something has changed in the group, or has been done to it.
+    pub(super) fn stir(&mut self) {
+        if self.now >= self.stirred_until {
+            for client in 0..self.customers.len() {
+                if self.customers[client].rhythm == Rhythm::NowAndThen {
+                    self.after(1, Event::Ask(client));
+                }
+            }
+        }
+        self.stirred_until = self.now + STIR;
+        self.news = true;
     }
 
     /// The sessions of a client that have nothing open ask.

@@ -1,7 +1,6 @@
 //! Looking at the installation from outside: what phase the group is in, who has which role, what
 //! changed. Nothing here changes anything but the checkers' and the trace's own records.
 
-use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
 use group::Membership;
@@ -11,6 +10,7 @@ use wire::MemberId;
 use super::World;
 use crate::plan::{Phase, Role};
 use crate::process::Life;
+use crate::trace::Digest;
 
 /// Whom a fault hits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(crate) enum Target {
 
 /// What changes only when the group's structure does.
 fn fingerprint(ordered: &Ordered, membership: &Membership) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = Digest::default();
     let view = &membership.view;
     (view.position, view.leaving, membership.leader).hash(&mut hasher);
     membership.configuration.joint().hash(&mut hasher);
@@ -72,7 +72,7 @@ impl World<'_> {
             self.newest = process;
             self.write_history();
         }
-        self.news = true;
+        self.stir();
     }
 
     /// What the ordered history says since the last time.

@@ -192,15 +192,18 @@ impl World<'_> {
     pub(super) fn patience(&mut self, process: usize, connection: ConnectionId) {
         let waits = match self.processes[process].purposes.get(&connection) {
             Some(Purpose::Dialled(_) | Purpose::Asking(_) | Purpose::Unknown) => true,
-            Some(Purpose::RemoteDaemon(_)) => false,
+            // A joiner that nobody has announced is not waited for.
+            Some(Purpose::Give) => self.processes[process].member().is_some_and(|member| {
+                member.donations.values().any(|given| *given == connection)
+            }),
             Some(
                 Purpose::Client
+                | Purpose::RemoteDaemon(_)
                 | Purpose::Peer(_)
                 | Purpose::Joiner
                 | Purpose::News
                 | Purpose::Asked(_)
                 | Purpose::Fetch
-                | Purpose::Give
                 | Purpose::LocalDaemon,
             )
             | None => false,
@@ -301,6 +304,7 @@ impl World<'_> {
         known.purposes.insert(connection, purpose);
         if purpose == Purpose::Give {
             self.execute_at(process, self.now + 1);
+            self.after(HELLO_PATIENCE, Event::Patience(process, connection));
         }
         if let Purpose::Peer(peer) = purpose {
             self.linked(process, now, peer, connection);
@@ -521,7 +525,14 @@ impl World<'_> {
                     Job::Export(export) => export.joiner != joiner,
                     Job::Work(_) => true,
                 });
-                member.donations.retain(|(to, _), _| *to != joiner);
+                let given: Vec<ConnectionId> = member
+                    .donations
+                    .extract_if(.., |(to, _), _| *to == joiner)
+                    .map(|(_, connection)| connection)
+                    .collect();
+                for connection in given {
+                    self.close_from(party, connection);
+                }
                 self.execute_at(process, self.now + 1);
             }
             Output::Daemon {

@@ -45,7 +45,6 @@ impl World<'_> {
             .collect();
         if let Some(&number) = due.first() {
             self.strike(number, phase);
-            self.news = true;
         }
     }
 
@@ -77,6 +76,7 @@ impl World<'_> {
             "fault",
             format!("{} {} ({who}), in {phase}", strike.fault, strike.role),
         );
+        self.stir();
         let until = self.now + strike.fault.lasts_ms() * 1000;
         self.trouble_until = self.trouble_until.max(until).max(self.now);
         match target {
