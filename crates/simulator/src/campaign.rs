@@ -8,27 +8,39 @@ use crate::run::run;
 use crate::table::cells;
 use crate::world::Installation;
 
-/// The plan of a seed: an upgrade or two among `targets`, and faults. Each seed aims at a few cells
-/// of the table by turns, so that so many seeds reach all of them, and does more at random.
+/// The plan of a seed: one of the paths of upgrades, each of which must hold one that succeeds, and
+/// faults. Each seed aims at a few cells of the table by turns, so that so many seeds
+/// reach all of them, and does more at random.
 pub fn random_plan(seed: u64, targets: &[Vec<Version>]) -> Plan {
     // Apart from the run's own chance, which begins with the same seed.
     let mut random = Random::new(seed ^ 0x5eed_0000_0000);
-    let path = random.pick(targets).cloned().unwrap_or_default();
+    let cells: Vec<(Fault, Role, Phase)> = cells().collect();
+    let count = cells.len() as u64;
+    let aims: Vec<(Fault, Role, Phase)> = (0..AIMS)
+        .map(|turn| (seed + turn * (count / AIMS)) % count)
+        .filter_map(|at| cells.get(usize::try_from(at).ok()?).copied())
+        .collect();
+    let path = random.pick(targets);
     let mut after_ms = 200;
     let upgrades = path
         .into_iter()
+        .flatten()
         .map(|to| {
             let upgrade = Upgrade {
                 parallel: 1 + u32::from(random.chance(250)),
                 attempts: 6,
                 patience_ms: 1_000,
-                ..Upgrade::to(to, after_ms)
+                ..Upgrade::to(to.clone(), after_ms)
             };
             after_ms = random.range(50, 400);
             upgrade
         })
         .collect();
-    let members = if random.chance(200) { 5 } else { 3 };
+    // Of three members one may be lost, and while it is recovered none.
+    let kills_twice = aims.iter().any(|(fault, _, phase)| {
+        recovers(*phase) && matches!(fault, Fault::Crash | Fault::PowerOff)
+    });
+    let members = if kills_twice || random.chance(150) { 5 } else { 3 };
     let mut plan = Plan {
         seed,
         members,
@@ -36,16 +48,8 @@ pub fn random_plan(seed: u64, targets: &[Vec<Version>]) -> Plan {
         upgrades,
         ..Plan::default()
     };
-    let cells: Vec<(Fault, Role, Phase)> = cells().collect();
-    for turn in 0..3 {
-        let count = cells.len() as u64;
-        let at = (seed + turn * (count / 3)) % count;
-        let (fault, role, phase) = cells[usize::try_from(at).unwrap_or(0)];
-        let recovers = matches!(
-            phase,
-            Phase::RecoveryStart | Phase::RecoveryTransfer | Phase::RecoveryCatchUp
-        );
-        if recovers {
+    for (fault, role, phase) in aims {
+        if recovers(phase) {
             // There is nothing to recover before somebody is gone.
             let when = When::At(random.range(150, 300));
             let fault = Fault::Crash;
@@ -64,6 +68,16 @@ pub fn random_plan(seed: u64, targets: &[Vec<Version>]) -> Plan {
         plan.strikes.push(Strike { when, role, fault });
     }
     plan
+}
+
+/// How many cells of the table each seed aims at.
+const AIMS: u64 = 4;
+
+fn recovers(phase: Phase) -> bool {
+    matches!(
+        phase,
+        Phase::RecoveryStart | Phase::RecoveryTransfer | Phase::RecoveryCatchUp
+    )
 }
 
 /// The smallest set of faults with which the plan still fails, by leaving out one after the other.

@@ -41,7 +41,11 @@ impl World<'_> {
             .iter()
             .copied()
             .filter(|&number| self.plan.strikes[number].when == When::On(phase))
-            .filter(|&number| self.who(self.plan.strikes[number].role).is_some())
+            .filter(|&number| {
+                let strike = self.plan.strikes[number];
+                let target = self.who(strike.role);
+                target.is_some_and(|target| self.bearable(strike, target))
+            })
             .collect();
         if let Some(&number) = due.first() {
             self.strike(number, phase);
