@@ -40,7 +40,11 @@ pub fn random_plan(seed: u64, targets: &[Vec<Version>]) -> Plan {
     let kills_twice = aims.iter().any(|(fault, _, phase)| {
         recovers(*phase) && matches!(fault, Fault::Crash | Fault::PowerOff)
     });
-    let members = if kills_twice || random.chance(150) { 5 } else { 3 };
+    let members = if kills_twice || random.chance(150) {
+        5
+    } else {
+        3
+    };
     let mut plan = Plan {
         seed,
         members,

@@ -6,7 +6,7 @@ use crate::tree::{Tree, cargo};
 use crate::verdict::Verdict;
 
 /// Which of our packages each of our packages may depend on. Tests may know more, see [`faults`].
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("wire", &[]),
     ("order", &["wire"]),
     ("group", &["wire", "order"]),
@@ -46,6 +46,18 @@ const ARROWS: [(&str, &[&str]); 20] = [
         "end-to-end",
         &["remex", "wire", "ledger-v1", "installation"],
     ),
+    // The ledger in the simulator: its versions as services, its clients as machines.
+    (
+        "campaign",
+        &[
+            "remex",
+            "client",
+            "simulator",
+            "ledger-v1",
+            "ledger-v2",
+            "ledger-v3",
+        ],
+    ),
     // It starts the load as a process, and needs no client itself.
     ("xtask", &["wire", "installation"]),
 ];
@@ -62,7 +74,14 @@ const KEPT: [(&str, &[&str], &str); 6] = [
     ("mio", &["host"], "only the host has sockets"),
     (
         "rustix",
-        &["host", "remex", "remex-cli", "installation", "end-to-end"],
+        &[
+            "host",
+            "remex",
+            "remex-cli",
+            "installation",
+            "end-to-end",
+            "campaign",
+        ],
         "machines know no operating system",
     ),
     (

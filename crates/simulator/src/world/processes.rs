@@ -193,9 +193,9 @@ impl World<'_> {
         let waits = match self.processes[process].purposes.get(&connection) {
             Some(Purpose::Dialled(_) | Purpose::Asking(_) | Purpose::Unknown) => true,
             // A joiner that nobody has announced is not waited for.
-            Some(Purpose::Give) => self.processes[process].member().is_some_and(|member| {
-                member.donations.values().any(|given| *given == connection)
-            }),
+            Some(Purpose::Give) => self.processes[process]
+                .member()
+                .is_some_and(|member| member.donations.values().any(|given| *given == connection)),
             Some(
                 Purpose::Client
                 | Purpose::RemoteDaemon(_)
