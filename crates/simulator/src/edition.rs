@@ -32,11 +32,14 @@ pub struct Edition {
     plain: Plain,
 }
 
+/// How a state in a format becomes a reference.
+type Import = fn(u32, &mut dyn Read) -> Result<Box<dyn Reference>, StateError>;
+
 /// The service without remex around it: what the reference runs.
 #[derive(Clone, Copy, Debug)]
 struct Plain {
     initial: fn() -> Box<dyn Reference>,
-    import: fn(u32, &mut dyn Read) -> Result<Box<dyn Reference>, StateError>,
+    import: Import,
 }
 
 /// One unreplicated service, called directly: no sessions, no order, no transfer.

@@ -51,6 +51,10 @@ pub(crate) enum Parcel {
 }
 
 /// What a connection brings to one of its sides.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly all are parcels: a box would cost an allocation each"
+)]
 #[derive(Debug)]
 pub(crate) enum Brought {
     Parcel(Parcel),
@@ -292,9 +296,9 @@ impl Network {
         if std::mem::replace(&mut known.broken, true) {
             return;
         }
-        for side in 0..2 {
+        for (side, delay) in delays.into_iter().enumerate() {
             out.push(Arrival {
-                at: now + delays[side],
+                at: now + delay,
                 connection,
                 side,
                 what: Brought::End("the connection broke"),

@@ -342,10 +342,10 @@ impl<'a> World<'a> {
             }
             _ => {
                 let host = port - 8_000;
-                let here = (0..self.processes.len())
+                let mut here = (0..self.processes.len())
                     .filter(|&number| self.processes[number].host == host)
                     .filter(|&number| self.processes[number].member().is_some());
-                let party = here.last().map_or(Party::Nobody, Party::Process);
+                let party = here.next_back().map_or(Party::Nobody, Party::Process);
                 (party, place_of_host(host))
             }
         }
