@@ -1,7 +1,8 @@
 //! A replica's life before it is a member: it asks, is admitted, fetches the state.
 //!
 //! Any member may be asked; whoever does not lead names the leader. Asking again is harmless: the
-//! leader knows the seat and the attempt. Paper: §3.3 (the new replica joins and receives state).
+//! leader knows the seat and the attempt. So an admitted joiner asks now and then whether it still
+//! is: a leader whose host lost its power says nothing of its own. Paper: §3.3 (the new replica joins and receives state).
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -12,6 +13,8 @@ use wire::{MemberId, Position, Time};
 
 /// How long one member may take to answer before another is asked.
 const ANSWER_PATIENCE: Duration = Duration::from_millis(500);
+/// How long an answer holds: after that the question is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// The pause before the contacts are asked again: the group may be electing a leader.
 const PAUSE: Duration = Duration::from_millis(20);
 /// How often the leader hears how much of the state has come.
@@ -19,7 +22,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(50);
 /// How long a joiner whose transfer broke waits for another donor: the leader must notice the
 /// donor's death first.
 const DONOR_PATIENCE: Duration = Duration::from_secs(2);
-/// How long a replica tries before it gives up. Whoever started it waits less, and starts another.
+/// How long a replica that nobody admits tries before it gives up. Whoever started it waits less, and starts another.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A replica that wants to become a member.
@@ -45,7 +48,22 @@ pub struct Joining {
 struct Link {
     number: u64,
     open: bool,
-    since: Time,
+    /// When the question was asked, or the link dialled for it.
+    asked: Time,
+    /// Whether it was answered.
+    answered: bool,
+}
+
+impl Link {
+    /// When something must be done about it: no answer in time, or an old one.
+    fn due(&self) -> Time {
+        let patience = if self.answered {
+            ASK_AGAIN
+        } else {
+            ANSWER_PATIENCE
+        };
+        self.asked.after(patience)
+    }
 }
 
 /// What the leader told this joiner.
@@ -118,7 +136,7 @@ impl Joining {
     pub fn opened(&mut self, now: Time, link: u64, out: &mut Vec<JoiningOutput>) {
         if let Some(mine) = self.mine(link) {
             mine.open = true;
-            mine.since = now;
+            mine.asked = now;
             let message = PeerMessage::Join(self.join.clone());
             out.push(JoiningOutput::Send { link, message });
         }
@@ -141,9 +159,9 @@ impl Joining {
         message: PeerMessage,
         out: &mut Vec<JoiningOutput>,
     ) {
-        if self.mine(link).is_none() {
+        let Some(mine) = self.mine(link) else {
             return;
-        }
+        };
         match message {
             PeerMessage::NotAdmitted { leader, why, retry } => {
                 self.link = None;
@@ -164,6 +182,8 @@ impl Joining {
                 donor_address,
                 position,
             } => {
+                mine.answered = true;
+                self.gives_up_at = now.after(PATIENCE);
                 let admitted = Admitted {
                     member,
                     incarnation,
@@ -211,8 +231,12 @@ impl Joining {
         if self.ended {
             return;
         }
-        if now >= self.gives_up_at && self.admitted.is_none() {
-            return self.fail(format!("not admitted in time: {}", self.why), out);
+        if now >= self.gives_up_at {
+            let what = match self.admitted {
+                None => "not admitted in time",
+                Some(_) => "nobody knows of its admission any more",
+            };
+            return self.fail(format!("{what}: {}", self.why), out);
         }
         if let Some((until, why)) = &self.broke
             && now >= *until
@@ -220,14 +244,22 @@ impl Joining {
             let why = format!("the state did not come: {why}");
             return self.fail(why, out);
         }
-        let unanswered = self.admitted.is_none();
-        if let Some(link) = &self.link
-            && unanswered
-            && now >= link.since.after(ANSWER_PATIENCE)
+        if let Some(link) = &mut self.link
+            && now >= link.due()
         {
-            out.push(JoiningOutput::Close { link: link.number });
-            self.link = None;
-            "a member did not answer".clone_into(&mut self.why);
+            let number = link.number;
+            if std::mem::take(&mut link.answered) {
+                link.asked = now;
+                let message = PeerMessage::Join(self.join.clone());
+                out.push(JoiningOutput::Send {
+                    link: number,
+                    message,
+                });
+            } else {
+                out.push(JoiningOutput::Close { link: number });
+                self.link = None;
+                "a member did not answer".clone_into(&mut self.why);
+            }
         }
         if self.link.is_none() && now >= self.pause_until {
             self.dial(now, out);
@@ -252,13 +284,17 @@ impl Joining {
             return None;
         }
         let broke = self.broke.as_ref().map(|(until, _)| *until);
-        let next = match (&self.link, self.admitted.is_some()) {
-            (None, _) => self.pause_until,
-            (Some(link), false) => link.since.after(ANSWER_PATIENCE),
-            (Some(link), true) if link.open => self.progress_at.after(PROGRESS_EVERY),
-            (Some(link), true) => link.since.after(ANSWER_PATIENCE),
+        let next = match &self.link {
+            None => self.pause_until,
+            Some(link) if link.open && self.admitted.is_some() => {
+                link.due().min(self.progress_at.after(PROGRESS_EVERY))
+            }
+            Some(link) => link.due(),
         };
-        [broke, Some(next)].into_iter().flatten().min()
+        [broke, Some(next), Some(self.gives_up_at)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn mine(&mut self, link: u64) -> Option<&mut Link> {
@@ -276,7 +312,8 @@ impl Joining {
         self.link = Some(Link {
             number: self.links,
             open: false,
-            since: now,
+            asked: now,
+            answered: false,
         });
         out.push(JoiningOutput::Dial {
             link: self.links,
@@ -412,6 +449,46 @@ mod tests {
                 }
             ]
         );
+    }
+
+    #[test]
+    fn an_admitted_joiner_asks_again_and_leaves_a_leader_that_fell_silent() {
+        let mut joining = joining(&[1, 2]);
+        turn(&mut joining, 0);
+        joining.opened(Time(0), 1, &mut Vec::new());
+        hear(&mut joining, 1, admitted(10));
+        let asks = |out: &[JoiningOutput]| {
+            out.iter().any(|output| {
+                matches!(
+                    output,
+                    JoiningOutput::Send {
+                        message: PeerMessage::Join(_),
+                        ..
+                    }
+                )
+            })
+        };
+        let leaves = |out: &[JoiningOutput]| out.contains(&JoiningOutput::Close { link: 1 });
+        assert!(!asks(&turn(&mut joining, 499)));
+        assert!(asks(&turn(&mut joining, 500)));
+        hear(&mut joining, 1, admitted(10));
+        assert!(asks(&turn(&mut joining, 1_000)));
+        assert!(!leaves(&turn(&mut joining, 1_499)));
+        assert!(leaves(&turn(&mut joining, 1_500)));
+    }
+
+    #[test]
+    fn a_joiner_whose_admission_nobody_confirms_gives_up() {
+        let mut joining = joining(&[1]);
+        turn(&mut joining, 0);
+        joining.opened(Time(0), 1, &mut Vec::new());
+        hear(&mut joining, 1, admitted(10));
+        let ends = |out: Vec<JoiningOutput>| {
+            out.iter()
+                .any(|output| matches!(output, JoiningOutput::Failed { .. }))
+        };
+        assert!(!ends(turn(&mut joining, 20_000)));
+        assert!(ends(turn(&mut joining, 20_001)));
     }
 
     #[test]
