@@ -10,14 +10,16 @@ use crate::world::Installation;
 
 /// The plan of a seed: one of the paths of upgrades, each of which must hold one that succeeds, and
 /// faults. Each seed aims at a few cells of the table by turns, so that so many seeds
-/// reach all of them, and does more at random.
+/// reach nearly all of them, and does more at random; a seed of [`aimed_seeds`] aims at one cell
+/// and does nothing else.
 pub fn random_plan(seed: u64, targets: &[Vec<Version>]) -> Plan {
     // Apart from the run's own chance, which begins with the same seed.
     let mut random = Random::new(seed ^ 0x5eed_0000_0000);
     let cells: Vec<(Fault, Role, Phase)> = cells().collect();
     let count = cells.len() as u64;
-    let aims: Vec<(Fault, Role, Phase)> = (0..AIMS)
-        .map(|turn| (seed + turn * (count / AIMS)) % count)
+    let aimed = seed.checked_sub(AIMED);
+    let aims: Vec<(Fault, Role, Phase)> = (0..if aimed.is_some() { 1 } else { AIMS })
+        .map(|turn| (aimed.unwrap_or(seed) + turn * (count / AIMS)) % count)
         .filter_map(|at| cells.get(usize::try_from(at).ok()?).copied())
         .collect();
     let path = random.pick(targets);
@@ -36,11 +38,13 @@ pub fn random_plan(seed: u64, targets: &[Vec<Version>]) -> Plan {
             upgrade
         })
         .collect();
-    // Of three members one may be lost, and while it is recovered none.
-    let kills_twice = aims.iter().any(|(fault, _, phase)| {
-        recovers(*phase) && matches!(fault, Fault::Crash | Fault::PowerOff)
+    // Of three members one may be lost, and while it is recovered none; and while it is recovered
+    // one of the other two leads and the other gives its state away.
+    let takes_five = aims.iter().any(|(fault, role, phase)| {
+        recovers(*phase)
+            && (matches!(fault, Fault::Crash | Fault::PowerOff) || *role == Role::Member)
     });
-    let members = if kills_twice || random.chance(150) {
+    let members = if takes_five || random.chance(150) {
         5
     } else {
         3
@@ -63,7 +67,12 @@ pub fn random_plan(seed: u64, targets: &[Vec<Version>]) -> Plan {
         let when = When::On(phase);
         plan.strikes.push(Strike { when, role, fault });
     }
-    for _ in 0..random.range(0, 4) {
+    let more = if aimed.is_some() {
+        0
+    } else {
+        random.range(0, 4)
+    };
+    for _ in 0..more {
         let when = When::At(random.range(0, 2_500));
         let role = *random.pick(Role::ALL).unwrap_or(&Role::Leader);
         let fault = *random.pick(&Fault::ALL).unwrap_or(&Fault::Crash);
@@ -76,6 +85,16 @@ pub fn random_plan(seed: u64, targets: &[Vec<Version>]) -> Plan {
 
 /// How many cells of the table each seed aims at.
 const AIMS: u64 = 4;
+/// From here on seeds aim at one cell each. Nobody counts that far, and clocks do not go there.
+const AIMED: u64 = 1 << 40;
+
+/// Seeds whose plans aim at this cell alone, one after the other.
+pub fn aimed_seeds(cell: (Fault, Role, Phase)) -> impl Iterator<Item = u64> {
+    let at = cells().position(|known| known == cell);
+    let count = cells().count() as u64;
+    at.into_iter()
+        .flat_map(move |at| (0..).map(move |turn| AIMED + at as u64 + turn * count))
+}
 
 fn recovers(phase: Phase) -> bool {
     matches!(

@@ -24,7 +24,7 @@ mod trace;
 mod workload;
 mod world;
 
-pub use campaign::{random_plan, shrink};
+pub use campaign::{aimed_seeds, random_plan, shrink};
 pub use checkers::Fault as Finding;
 pub use edition::{Edition, Manner};
 pub use plan::{Fault, Load, Phase, Plan, PlanError, Role, Strike, Upgrade, When};

@@ -5,8 +5,7 @@
     reason = "runs are spread over the machine's cores, and what they take is measured"
 )]
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -51,9 +50,14 @@ pub struct Total {
     pub longest_rest: Duration,
     /// The faults that came.
     pub table: Table,
+    /// Seeds that were run beyond those, for cells of the table that none of them had reached.
+    pub aimed: u64,
     /// Seeds that failed, with what was found.
     pub failed: Vec<(u64, String)>,
 }
+
+/// How many seeds aim at a cell of the table that no other seed reached.
+const TRIES: usize = 24;
 
 /// Runs the seeds on all cores.
 pub fn run(
@@ -63,37 +67,94 @@ pub fn run(
     seeds: Seeds,
 ) -> Total {
     let begun = Instant::now();
-    let next = AtomicU64::new(seeds.from);
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let (tell, told) = mpsc::channel::<(u64, Report, Duration)>();
     let mut total = Total::default();
+    let wanted = seeds.from..seeds.from.saturating_add(seeds.count);
+    let late = || seeds.at_most.is_some_and(|most| begun.elapsed() > most);
+    each(installation, plan, targets, wanted, &late, |ran| {
+        total.add(&ran);
+    });
+    total.took = begun.elapsed();
+    total.failed.sort();
+    total
+}
+
+/// Goes on with seeds that aim at what no seed reached, a few for each cell.
+pub fn run_missing(
+    installation: fn() -> Installation,
+    plan: fn(u64, &[Vec<Version>]) -> Plan,
+    targets: &[Vec<Version>],
+    total: &mut Total,
+) {
+    let begun = Instant::now();
+    let mut tries: Vec<_> = total
+        .table
+        .missing()
+        .into_iter()
+        .map(|cell| (cell, simulator::aimed_seeds(cell).take(TRIES)))
+        .collect();
+    loop {
+        tries.retain(|((fault, role, phase), _)| total.table.of(*fault, *role, *phase) == 0);
+        let next: Vec<u64> = tries
+            .iter_mut()
+            .filter_map(|(_, seeds)| seeds.next())
+            .collect();
+        if next.is_empty() {
+            break;
+        }
+        each(installation, plan, targets, next, &|| false, |ran| {
+            total.aimed += 1;
+            total.table.add(&ran.report.table);
+            total.fails(&ran);
+        });
+    }
+    total.took += begun.elapsed();
+    total.failed.sort();
+}
+
+/// One seed's run.
+struct Ran {
+    seed: u64,
+    report: Report,
+    /// What it took of its core.
+    busy: Duration,
+}
+
+fn each(
+    installation: fn() -> Installation,
+    plan: fn(u64, &[Vec<Version>]) -> Plan,
+    targets: &[Vec<Version>],
+    seeds: impl IntoIterator<Item = u64, IntoIter: Send>,
+    late: &(impl Fn() -> bool + Sync),
+    mut told: impl FnMut(Ran),
+) {
+    let next = Mutex::new(seeds.into_iter());
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let (tell, tales) = mpsc::channel();
     thread::scope(|scope| {
         for _ in 0..cores {
             let (tell, next) = (tell.clone(), &next);
             scope.spawn(move || {
                 let installation = installation();
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    let late = seeds.at_most.is_some_and(|most| begun.elapsed() > most);
-                    if seed >= seeds.from + seeds.count || late {
-                        return;
-                    }
+                while !late() {
+                    let seed = match next.lock() {
+                        Ok(mut next) => next.next(),
+                        Err(_) => None,
+                    };
+                    let Some(seed) = seed else { return };
                     let since = cpu_time();
                     let report = simulator::run(&installation, &plan(seed, targets));
-                    if tell.send((seed, report, cpu_time() - since)).is_err() {
+                    let busy = cpu_time() - since;
+                    if tell.send(Ran { seed, report, busy }).is_err() {
                         return;
                     }
                 }
             });
         }
         drop(tell);
-        for (seed, report, took) in told {
-            total.add(seed, &report, took);
+        for ran in tales {
+            told(ran);
         }
     });
-    total.took = begun.elapsed();
-    total.failed.sort();
-    total
 }
 
 /// What this thread has had of its core: others use it too.
@@ -105,12 +166,13 @@ fn cpu_time() -> Duration {
 }
 
 impl Total {
-    fn add(&mut self, seed: u64, report: &Report, took: Duration) {
+    fn add(&mut self, ran: &Ran) {
+        let report = &ran.report;
         self.seeds += 1;
         self.operations += report.answered;
         self.events += report.events;
         self.simulated += Duration::from_micros(report.lasted_us);
-        self.busy += took;
+        self.busy += ran.busy;
         let done = report.upgrades.iter().filter(|how| *how == "done").count();
         self.upgrades.0 += done as u64;
         self.upgrades.1 += report.upgrades.len() as u64;
@@ -120,8 +182,12 @@ impl Total {
             && !report.upgrades.is_empty()
             && report.table.during_upgrade > 0;
         self.counted += u64::from(counts);
-        if let Some(fault) = &report.fault {
-            self.failed.push((seed, fault.to_string()));
+        self.fails(ran);
+    }
+
+    fn fails(&mut self, ran: &Ran) {
+        if let Some(fault) = &ran.report.fault {
+            self.failed.push((ran.seed, fault.to_string()));
         }
     }
 
