@@ -17,6 +17,7 @@ mod ci;
 mod demo;
 mod markdown;
 mod protocol;
+mod simulate;
 mod test;
 mod tidy;
 mod tree;
@@ -34,6 +35,8 @@ enum Command {
     Test,
     /// Upgrade a ledger twice under load, kill a replica meanwhile, and report what clients saw.
     Demo(demo::Arguments),
+    /// Run whole installations from seeds, in one thread each, under every kind of fault.
+    Simulate(simulate::Arguments),
     /// Everything that must be green before a change goes in.
     Ci(ci::Arguments),
     /// Only the checks of the house: arrows, heads, protocol, paper, links, dependencies.
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
     let green = match Command::parse() {
         Command::Test => test::run(),
         Command::Demo(arguments) => demo::run(arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Ci(arguments) => ci::run(arguments),
         Command::Tidy => tidy::run(),
         Command::Protocol(arguments) => protocol::run(arguments),

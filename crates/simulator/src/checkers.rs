@@ -2,6 +2,7 @@
 //! is right. The first sentence that any of them says ends the run.
 
 pub(crate) mod availability;
+pub(crate) mod linearizable;
 pub(crate) mod memory;
 pub(crate) mod order;
 pub(crate) mod replies;
@@ -145,5 +146,7 @@ impl Checkers {
             Ok(()) => {}
             Err(Fault { checker, what }) => self.says(checker, Err(what)),
         }
+        let opinion = self.replies.judge_outside();
+        self.says("linearizable", opinion);
     }
 }

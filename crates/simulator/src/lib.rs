@@ -26,11 +26,12 @@ mod world;
 
 pub use campaign::{aimed_seeds, random_plan, shrink};
 pub use checkers::Fault as Finding;
+pub use checkers::linearizable::{Specification, Timed, linearizable};
 pub use edition::{Edition, Manner};
 pub use plan::{Fault, Load, Phase, Plan, PlanError, Role, Strike, Upgrade, When};
 pub use random::Random;
 pub use run::{Report, run};
 pub use table::{Table, cells, exists};
 pub use trace::Line;
-pub use workload::Workload;
+pub use workload::{Answered, Workload};
 pub use world::Installation;

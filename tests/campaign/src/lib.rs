@@ -3,6 +3,7 @@
 
 pub mod bad;
 pub mod count;
+mod island;
 mod load;
 
 use remex::Version;

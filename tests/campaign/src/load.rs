@@ -3,27 +3,30 @@
 use std::collections::BTreeMap;
 
 use client::{Kind, Request};
-use ledger_v1::Reference;
+use ledger_v1::{Receipt, Reference, Refused};
 use remex::{MethodId, Version};
-use serde::Serialize;
-use simulator::{Edition, Random, Workload};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use simulator::{Answered, Edition, Random, Timed, Workload, linearizable};
+
+use crate::island::{Island, Seen};
 
 /// Islands: no transfer leaves one.
 const ISLANDS: u64 = 16;
 /// Accounts of an island.
-const ACCOUNTS: u64 = 3;
+pub(crate) const ACCOUNTS: u64 = 3;
 /// How many requests of a thousand read a balance; the others move something.
 const READS_PER_MILLE: u64 = 600;
 /// What each begins with.
 const INITIAL: u64 = 1_000;
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Open {
     account: String,
     initial: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Transfer {
     from: String,
     to: String,
@@ -31,7 +34,7 @@ struct Transfer {
     reference: Reference,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Balance {
     account: String,
 }
@@ -81,6 +84,58 @@ impl Transfers {
     }
 }
 
+fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, String> {
+    rmp_serde::from_slice(bytes).map_err(|error| format!("{what} does not decode: {error}"))
+}
+
+/// The island, and the account's number there.
+fn place(account: &str) -> Result<(u64, usize), String> {
+    let parts = account.split_once('/');
+    let parsed = parts
+        .and_then(|(island, number)| Some((island.parse().ok()?, number.parse::<usize>().ok()?)));
+    parsed.ok_or_else(|| format!("no client names an account {account:?}"))
+}
+
+impl Transfers {
+    fn seen(&self, answered: &Answered<'_>) -> Result<(u64, Seen), String> {
+        let named = |name| self.methods[name].0 == answered.method;
+        let (arguments, reply) = (answered.arguments, answered.reply);
+        if named("open") {
+            let Open { account, initial } = decode("an open", arguments)?;
+            let (island, account) = place(&account)?;
+            let reply: Result<(), Refused> = decode("a reply to open", reply)?;
+            return Ok((
+                island,
+                Seen::Open {
+                    account,
+                    initial,
+                    reply,
+                },
+            ));
+        }
+        if named("balance") {
+            let Balance { account } = decode("a balance", arguments)?;
+            let (island, account) = place(&account)?;
+            let reply = decode("a reply to balance", reply)?;
+            return Ok((island, Seen::Balance { account, reply }));
+        }
+        let asked: Transfer = decode("a transfer", arguments)?;
+        let (island, from) = place(&asked.from)?;
+        let (_, to) = place(&asked.to)?;
+        let reply: Result<Receipt, Refused> = decode("a reply to transfer", reply)?;
+        let amount = asked.amount;
+        Ok((
+            island,
+            Seen::Transfer {
+                from,
+                to,
+                amount,
+                reply,
+            },
+        ))
+    }
+}
+
 fn account(island: u64, number: u64) -> String {
     format!("{island}/{number}")
 }
@@ -118,5 +173,25 @@ impl Workload for Transfers {
             },
         };
         self.request("transfer", Kind::Write, &transfer)
+    }
+
+    fn judge(&self, seen: &[Answered<'_>]) -> Result<(), String> {
+        let mut islands: BTreeMap<u64, Vec<Timed<Seen>>> = BTreeMap::new();
+        for answered in seen {
+            // What may be stale promises no order.
+            if answered.kind == Kind::StaleRead {
+                continue;
+            }
+            let (island, operation) = self.seen(answered)?;
+            islands.entry(island).or_default().push(Timed {
+                asked_at: answered.asked_at,
+                answered_at: Some(answered.answered_at),
+                operation,
+            });
+        }
+        islands.iter().try_for_each(|(island, history)| {
+            linearizable(Island::default(), history)
+                .map_err(|why| format!("island {island}: {why}"))
+        })
     }
 }

@@ -21,7 +21,7 @@ use super::order::Order;
 use super::transfer::Transfers;
 use super::{Fault, Opinion};
 use crate::edition::Reference;
-use crate::workload::Workload;
+use crate::workload::{Answered, Workload};
 use crate::world::{GROUP_SEED, Installation};
 
 /// One thing that a client asked.
@@ -34,11 +34,11 @@ pub(crate) struct Operation {
     pub(crate) method: MethodId,
     signature: u32,
     pub(crate) arguments: Bytes,
-    pub(crate) asked_at: u64,
+    asked_at: u64,
     /// The furthest position that anybody had a reply of.
     floor: Position,
     pub(crate) reply: Option<(Position, Bytes)>,
-    pub(crate) answered_at: u64,
+    answered_at: u64,
 }
 
 pub(crate) struct Replies {
@@ -120,6 +120,23 @@ impl Replies {
     pub(crate) fn failed(&mut self, entry: usize, error: &CallError) -> Opinion {
         let operation = &self.operations[entry];
         Err(format!("a request failed: {error}: {operation:?}"))
+    }
+
+    /// Lets whoever knows what the operations mean judge what clients saw, without any position.
+    pub(crate) fn judge_outside(&self) -> Opinion {
+        let seen = self.operations.iter().filter_map(|operation| {
+            let (_, reply) = operation.reply.as_ref()?;
+            let seen = Answered {
+                asked_at: operation.asked_at,
+                answered_at: operation.answered_at,
+                kind: operation.kind,
+                method: operation.method,
+                arguments: &operation.arguments,
+                reply,
+            };
+            Some(seen)
+        });
+        self.workload.judge(&seen.collect::<Vec<_>>())
     }
 
     /// Replays the order and compares.
