@@ -123,13 +123,16 @@ impl Clients {
                 self.json(intake, connection, call, &method, &arguments)
             }
             ClientRequest::Upgrade { token, request } => {
-                let refused =
-                    |why: String| Taken::Reply(ClientReply::UpgradeRefused { token, why });
                 if !intake.group.available() {
-                    return refused(NotTaken::Unavailable.to_string());
+                    let asked = CallId {
+                        session: SessionId(0),
+                        number: token,
+                    };
+                    return declined(vec![asked], Decline::Unavailable);
                 }
                 if self.upgrades.len() >= UPGRADES_MAX {
-                    return refused("too many upgrade requests wait at this member".to_owned());
+                    let why = "too many upgrade requests wait at this member".to_owned();
+                    return Taken::Reply(ClientReply::UpgradeRefused { token, why });
                 }
                 self.upgrades
                     .entry(request.token)

@@ -113,7 +113,8 @@ pub enum ClientReply {
     /// These requests were not taken and, from this sending, never will be.
     #[n(3)]
     Declined {
-        /// Sessions and numbers; a session of 0 stands for the opening with that token.
+        /// Sessions and numbers; a session of 0 stands for the opening, or the upgrade, with that
+        /// token.
         #[n(0)]
         calls: Vec<CallId>,
         /// Why.

@@ -179,7 +179,10 @@ impl Total {
         self.longest_rest = self.longest_rest.max(Duration::from_micros(report.rest_us));
         self.table.add(&report.table);
         let counts = report.answered >= OPERATIONS_MIN
-            && !report.upgrades.is_empty()
+            && report
+                .upgrades
+                .iter()
+                .any(|how| !how.starts_with("refused"))
             && report.table.during_upgrade > 0;
         self.counted += u64::from(counts);
         self.fails(ran);

@@ -304,3 +304,28 @@ fn connecting_takes_as_long_as_it_may() {
         "resolve 1 Unreached: not executed",
     ]);
 }
+
+#[test]
+fn an_upgrade_that_a_parted_member_declines_goes_to_another_member() {
+    let mut script = Script::connected("a b");
+    let target = Binary {
+        version: Version::new(2, 0, 0),
+        build: Build([7; 32]),
+    };
+    script.ask(Asked::Upgrade(Box::new(UpgradeRequest {
+        target,
+        parallel: 1,
+        attempts: 3,
+        patience_ms: 1000,
+        token: 5,
+    })));
+    script.tick();
+    script.hear(
+        1,
+        ClientReply::Declined {
+            calls: vec![super::super::ask(2)],
+            reason: Decline::Unavailable,
+        },
+    );
+    script.wants(&["send 1 upgrade 2", "send 2 upgrade 2"]);
+}
