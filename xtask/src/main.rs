@@ -37,6 +37,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Run whole installations from seeds, in one thread each, under every kind of fault.
     Simulate(simulate::Arguments),
+    /// Play the situations that have a name, or write anew what happens in them.
+    Scenarios(simulate::Scenarios),
     /// Everything that must be green before a change goes in.
     Ci(ci::Arguments),
     /// Only the checks of the house: arrows, heads, protocol, paper, links, dependencies.
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Command::Test => test::run(),
         Command::Demo(arguments) => demo::run(arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Scenarios(arguments) => simulate::scenarios(&arguments),
         Command::Ci(arguments) => ci::run(arguments),
         Command::Tidy => tidy::run(),
         Command::Protocol(arguments) => protocol::run(arguments),

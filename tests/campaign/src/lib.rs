@@ -5,6 +5,7 @@ pub mod bad;
 pub mod count;
 mod island;
 mod load;
+pub mod scenario;
 
 use remex::Version;
 use simulator::{Edition, Installation, Manner};

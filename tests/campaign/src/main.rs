@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use campaign::count::{self, Seeds, Total};
+use campaign::scenario::{Scenario, ScenarioError};
 use clap::Parser;
 use simulator::{Plan, Report};
 
@@ -32,6 +33,12 @@ struct Arguments {
     /// Run the plan in this file instead of seeds.
     #[arg(long, value_name = "FILE")]
     plan: Option<std::path::PathBuf>,
+    /// Play the scenarios of this folder instead, and say where something else happens.
+    #[arg(long, value_name = "FOLDER")]
+    scenarios: Option<std::path::PathBuf>,
+    /// With `--scenarios`: what happens becomes what is expected.
+    #[arg(long, requires = "scenarios")]
+    rewrite: bool,
 }
 
 /// From so many seeds on everything must have been tried.
@@ -41,6 +48,15 @@ fn main() -> ExitCode {
     // Services that panic on purpose are part of the runs; what a machine panics with is a finding.
     std::panic::set_hook(Box::new(|_| {}));
     let arguments = Arguments::parse();
+    if let Some(folder) = &arguments.scenarios {
+        return match play(folder, arguments.rewrite) {
+            Ok(code) => code,
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::from(2)
+            }
+        };
+    }
     if let Some(file) = &arguments.plan {
         let plan = match std::fs::read_to_string(file) {
             Ok(text) => text.parse::<Plan>().map_err(|error| error.to_string()),
@@ -81,6 +97,24 @@ fn main() -> ExitCode {
         );
     }
     tell(&total)
+}
+
+fn play(folder: &std::path::Path, rewrite: bool) -> Result<ExitCode, ScenarioError> {
+    let mut code = ExitCode::SUCCESS;
+    for scenario in Scenario::all(folder)? {
+        let happened = scenario.play()?;
+        if happened == scenario.expected {
+            continue;
+        }
+        if rewrite {
+            scenario.rewrite(&happened)?;
+            println!("written  {}", scenario.name);
+        } else {
+            println!("differs  {}\n{happened}", scenario.name);
+            code = ExitCode::FAILURE;
+        }
+    }
+    Ok(code)
 }
 
 /// One run, told in full.
