@@ -24,7 +24,7 @@ use crate::clients::{Clients, Intake, Taken};
 use crate::executor::{Execute, Founding, Program, Work};
 use crate::layer::{Event, Layer};
 use crate::ordered::Ordered;
-use crate::stack::Stack;
+use crate::stack::{Stack, StackError};
 use crate::status;
 use deliver::Contacts;
 use layers::context;
@@ -164,6 +164,17 @@ impl Replica {
             ended: false,
             watch: setup.watched.then(Watch::default),
         })
+    }
+
+    /// All layers begin anew, these of the user's among them: what they kept besides the ordered
+    /// state is gone, and must not be needed (self-stabilising, Abstract).
+    ///
+    /// # Errors
+    /// The stack names a layer that is not there; the layers are as before.
+    pub fn renew_layers(&mut self, own: Vec<Box<dyn Layer>>) -> Result<(), StackError> {
+        self.stack = Stack::parse(&self.ordered.foundation().stack, own)?;
+        self.changed = true;
+        Ok(())
     }
 
     // Inputs: clients.

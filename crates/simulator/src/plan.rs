@@ -203,13 +203,15 @@ pub enum Fault {
     WrongClock,
     /// All connections break.
     Cut,
+    /// A replica's layers begin anew from the ordered state; a daemon is started again at once.
+    Forget,
     /// Messages are late, lost with their connection, repeated and overtaken.
     Weather(u64),
 }
 
 impl Fault {
     /// Every kind, with its usual length.
-    pub const ALL: [Fault; 12] = [
+    pub const ALL: [Fault; 13] = [
         Fault::Crash,
         Fault::PowerOff,
         Fault::Pause(700),
@@ -221,6 +223,7 @@ impl Fault {
         Fault::SlowDisk(2_000),
         Fault::WrongClock,
         Fault::Cut,
+        Fault::Forget,
         Fault::Weather(1_000),
     ];
 
@@ -238,6 +241,7 @@ impl Fault {
             Fault::SlowDisk(_) => "slow-disk",
             Fault::WrongClock => "wrong-clock",
             Fault::Cut => "cut",
+            Fault::Forget => "forget",
             Fault::Weather(_) => "weather",
         }
     }
@@ -253,7 +257,7 @@ impl Fault {
             | Fault::Slow(ms)
             | Fault::SlowDisk(ms)
             | Fault::Weather(ms) => ms,
-            Fault::Crash | Fault::PowerOff | Fault::WrongClock | Fault::Cut => 0,
+            Fault::Crash | Fault::PowerOff | Fault::WrongClock | Fault::Cut | Fault::Forget => 0,
         }
     }
 
@@ -269,7 +273,11 @@ impl Fault {
             Fault::Slow(_) => Fault::Slow(ms),
             Fault::SlowDisk(_) => Fault::SlowDisk(ms),
             Fault::Weather(_) => Fault::Weather(ms),
-            same @ (Fault::Crash | Fault::PowerOff | Fault::WrongClock | Fault::Cut) => same,
+            same @ (Fault::Crash
+            | Fault::PowerOff
+            | Fault::WrongClock
+            | Fault::Cut
+            | Fault::Forget) => same,
         }
     }
 }

@@ -102,6 +102,7 @@ impl World<'_> {
             Fault::Flap(_) => self.flap(host, until),
             Fault::SlowDisk(_) => self.hosts[host].disk_slow_until = until,
             Fault::WrongClock => self.wrong_clock(host),
+            Fault::Forget => self.forget(process),
             Fault::Cut => {
                 for connection in self.network.open_of(Party::Process(process)) {
                     self.break_off(connection);
@@ -126,6 +127,10 @@ impl World<'_> {
             Fault::Mute(_) => self.cut_off(place, until, false, true),
             Fault::SlowDisk(_) => self.hosts[host].disk_slow_until = until,
             Fault::WrongClock => self.wrong_clock(host),
+            Fault::Forget => {
+                self.daemon_dies(host);
+                self.after(1, Event::DaemonStarts(host));
+            }
             Fault::Cut => {
                 let party = Party::Daemon(host, self.hosts[host].life);
                 for connection in self.network.open_of(party) {
@@ -134,6 +139,18 @@ impl World<'_> {
             }
             Fault::Weather(_) => self.weather(place, until),
         }
+    }
+
+    fn forget(&mut self, process: usize) {
+        let Some(member) = self.processes[process].member_mut() else {
+            return;
+        };
+        if let Err(error) = member.replica.renew_layers(Vec::new()) {
+            return self
+                .checkers
+                .fail(format!("the stack is none any more: {error}"));
+        }
+        self.wake(process, self.now + 1);
     }
 
     fn places(&self) -> usize {
