@@ -85,6 +85,11 @@ fn check_name(name: &LitStr) -> syn::Result<()> {
     ))
 }
 
+/// The version of a `since`, which was checked when it was taken.
+pub(crate) fn version(since: &LitStr) -> semver::Version {
+    parse_version(since).expect("`take_since` has refused what is none")
+}
+
 fn parse_version(text: &LitStr) -> syn::Result<semver::Version> {
     text.value().parse().map_err(|why| {
         syn::Error::new(

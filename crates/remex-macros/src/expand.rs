@@ -6,7 +6,7 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Ident, ImplItem, ItemImpl, Type};
 
-use crate::attributes::ServiceAttribute;
+use crate::attributes::{ServiceAttribute, version};
 use crate::client;
 use crate::method::{Argument, Method, Role};
 
@@ -126,8 +126,8 @@ impl Service {
 
                     fn describe() -> ::remex::Description {
                         private::description::<#state>(
-                            private::Chain::<#state>::older_read(),
-                            private::Chain::<#state>::older_written(),
+                            private::Chain::<#state>::older(),
+                            private::Chain::<#state>::MAPS_BACK,
                             ::std::vec![#(#described),*],
                         )
                     }
@@ -287,6 +287,15 @@ impl Method {
         }
     }
 
+    /// The versions that added arguments, in order. Each made another form of them.
+    fn added(&self) -> Vec<semver::Version> {
+        let since = self.arguments.iter().filter_map(|a| a.since.as_ref());
+        let mut versions: Vec<semver::Version> = since.map(version).collect();
+        versions.sort();
+        versions.dedup();
+        versions
+    }
+
     /// Its id and the type of its arguments.
     fn request(&self) -> TokenStream {
         let id = self.id();
@@ -297,7 +306,29 @@ impl Method {
             .arguments
             .iter()
             .map(|argument| wire_name(&argument.name));
-        let shapes = self.arguments.iter().map(Argument::shape);
+        let added = self.added();
+        let forms = added.len() + 1;
+        let form_of = |argument: &Argument| match &argument.since {
+            Some(since) => {
+                1 + added
+                    .iter()
+                    .take_while(|one| **one < version(since))
+                    .count()
+            }
+            None => 0,
+        };
+        let shapes = self
+            .arguments
+            .iter()
+            .map(|argument| argument.shape(form_of(argument)));
+        let given = self
+            .arguments
+            .iter()
+            .filter(|argument| argument.since.is_some())
+            .map(|argument| {
+                let (name, form) = (&argument.name, form_of(argument));
+                quote!(if self.#name.is_some() { form = form.max(#form); })
+            });
         quote! {
             #[allow(non_upper_case_globals)]
             const #constant: ::remex::MethodId = #id;
@@ -312,13 +343,23 @@ impl Method {
             impl private::Request for #request {
                 const NAMES: &'static [&'static str] = &[#(#names),*];
 
-                fn shape() -> ::std::string::String {
-                    private::arguments_shape(&[#(#shapes),*])
+                const FORMS: usize = #forms;
+
+                fn shape(form: usize) -> ::std::string::String {
+                    private::arguments_shape(form, &[#(#shapes),*])
                 }
 
-                fn signature() -> u32 {
-                    static SIGNATURE: ::std::sync::OnceLock<u32> = ::std::sync::OnceLock::new();
-                    *SIGNATURE.get_or_init(private::signature_of::<#request>)
+                fn signatures() -> &'static [u32] {
+                    static SIGNATURES: ::std::sync::OnceLock<::std::vec::Vec<u32>> =
+                        ::std::sync::OnceLock::new();
+                    SIGNATURES.get_or_init(private::signatures_of::<#request>)
+                }
+
+                #[allow(unused_mut)]
+                fn form(&self) -> usize {
+                    let mut form = 0;
+                    #(#given)*
+                    form
                 }
             }
         }
@@ -427,9 +468,9 @@ impl Argument {
         }
     }
 
-    fn shape(&self) -> TokenStream {
+    /// Its shape, and the first form of the arguments that has it.
+    fn shape(&self, form: usize) -> TokenStream {
         let (name, ty) = (wire_name(&self.name), &self.ty);
-        let optional = self.since.is_some();
-        quote!((#name, private::shape::<#ty>(), #optional))
+        quote!((#name, private::shape::<#ty>(), #form))
     }
 }

@@ -10,7 +10,7 @@ mod json;
 pub use caller::{BlockingCaller, Caller, unless_default};
 pub use chain::{Chain, Edge, read_state, write_state};
 pub use codec::{decode_request, encode, present, since};
-pub use describe::{arguments_shape, description, method, shape, signature_of};
+pub use describe::{arguments_shape, description, method, shape, signatures_of};
 pub use json::{call_from_json, reply_to_json, unknown_method, unknown_reply};
 pub use serde;
 pub use serde_json::Value as JsonValue;
@@ -33,9 +33,20 @@ pub trait Request: Serialize + DeserializeOwned {
     /// Their names, in the order of the method's.
     const NAMES: &'static [&'static str];
 
-    /// Their shape, canonical text.
-    fn shape() -> String;
+    /// How many forms they have had: the first, and one for each version that added some.
+    const FORMS: usize;
 
-    /// The fingerprint of their shape.
-    fn signature() -> u32;
+    /// Their shape in a form, canonical text: what was added later is not in it.
+    fn shape(form: usize) -> String;
+
+    /// The fingerprints of all forms.
+    fn signatures() -> &'static [u32];
+
+    /// The first form that has all that is given here.
+    fn form(&self) -> usize;
+
+    /// The fingerprint of what is sent: who asks for nothing new is understood by older versions.
+    fn signature(&self) -> u32 {
+        Self::signatures()[self.form()]
+    }
 }

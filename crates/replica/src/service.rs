@@ -245,6 +245,10 @@ pub struct Method {
     pub arguments_shape: String,
     /// Fingerprint of the arguments' shape.
     pub signature: u32,
+    /// Fingerprints of the shapes that they had before, as far as this version knows: callers that
+    /// were built with those are taken too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub older_signatures: Vec<u32>,
     /// The shape of the reply, canonical text.
     pub reply_shape: String,
 }

@@ -42,6 +42,7 @@ fn method(name: &str, read: bool) -> Method {
         arguments: Vec::new(),
         arguments_shape: String::new(),
         signature: SIGNATURE,
+        older_signatures: Vec::new(),
         reply_shape: String::new(),
     }
 }

@@ -38,7 +38,7 @@ impl Treatment {
     fn request<A: Request>(&self, method: MethodId, read: bool, arguments: &A) -> client::Request {
         client::Request {
             method,
-            signature: A::signature(),
+            signature: arguments.signature(),
             kind: match (read, self.stale_reads) {
                 (false, _) => Kind::Write,
                 (true, false) => Kind::Read,

@@ -8,7 +8,7 @@
 use std::io::{self, BufReader, BufWriter};
 use std::marker::PhantomData;
 
-use replica::{Service, StateError};
+use replica::{Description, Service, StateError};
 use rmp_serde::decode::Error as DecodeError;
 use rmp_serde::encode::Error as EncodeError;
 use serde::Serialize;
@@ -31,14 +31,12 @@ pub trait Edge: Sized {
     /// Nothing to check against.
     const FORMAT_IS_RAISED: () = ();
 
-    /// No older format can be read.
-    fn older_read() -> Vec<u32> {
-        Vec::new()
-    }
+    /// There is no way back.
+    const MAPS_BACK: bool = false;
 
-    /// No older format can be written.
-    fn older_written() -> Vec<u32> {
-        Vec::new()
+    /// There is no version before.
+    fn older() -> Option<Description> {
+        None
     }
 
     /// # Errors
@@ -71,9 +69,9 @@ impl<S: Service + Successor> Chain<S> {
         "a state that is mapped has another shape: raise `state_format` above the predecessor's"
     );
 
-    /// The formats of the versions before that can be mapped to this one.
-    pub fn older_read() -> Vec<u32> {
-        S::Predecessor::describe().reads_formats
+    /// The version before, which describes those before itself.
+    pub fn older() -> Option<Description> {
+        Some(S::Predecessor::describe())
     }
 
     /// Reads the state of a version before and maps it, step by step.
@@ -87,10 +85,8 @@ impl<S: Service + Successor> Chain<S> {
 }
 
 impl<S: Service + Reversible> Chain<S> {
-    /// The formats of the versions before that this one can be mapped back to.
-    pub fn older_written() -> Vec<u32> {
-        S::Predecessor::describe().writes_formats
-    }
+    /// What the version before can write, this one can.
+    pub const MAPS_BACK: bool = true;
 
     /// Maps the state back, step by step, and writes it.
     ///
@@ -98,7 +94,7 @@ impl<S: Service + Reversible> Chain<S> {
     /// Those of [`Service::export`].
     pub fn export_older(state: &S, format: u32, out: &mut dyn io::Write) -> Result<(), StateError> {
         // Asked before the state is mapped in vain: the mapped state is a second one in memory.
-        let known = Self::older_written();
+        let known = S::Predecessor::describe().writes_formats;
         if !known.contains(&format) {
             return Err(knowing::<S>(StateError::Format {
                 found: format,

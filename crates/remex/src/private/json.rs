@@ -26,7 +26,7 @@ pub fn call_from_json<A: Request>(
     let arguments: A = serde_json::from_value(by_name).map_err(|why| wrong(why.to_string()))?;
     Ok(OwnedCall {
         method: MethodId::of(method),
-        signature: A::signature(),
+        signature: arguments.signature(),
         read,
         arguments: codec::encode(&arguments),
     })

@@ -1,8 +1,9 @@
 //! What a request may use: ordered state, so that members of different versions refuse alike.
 //!
 //! The founding version's methods are there from the beginning; at each activation the target's are
-//! added. A signature that was accepted once stays accepted: old clients go on. One that only the
-//! next version knows is refused until that is effective, by all members alike (design 4.13).
+//! added. A signature that was accepted once stays accepted, and those of the versions before the
+//! founding one are too: old clients go on. One that only the next version knows is refused until
+//! that is effective, by all members alike (design 4.13).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,6 +48,7 @@ impl Interface {
             entry.read = method.read;
             entry.since.clone_from(&method.since);
             entry.signatures.insert(method.signature);
+            entry.signatures.extend(&method.older_signatures);
         }
     }
 

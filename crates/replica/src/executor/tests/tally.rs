@@ -63,6 +63,7 @@ impl<const VERSION: u32> Tally<VERSION> {
             arguments: Vec::new(),
             arguments_shape: String::new(),
             signature: named.signature,
+            older_signatures: Vec::new(),
             reply_shape: String::new(),
         }
     }
