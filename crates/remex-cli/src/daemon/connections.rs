@@ -19,6 +19,32 @@ const TELL_TRIES: u32 = 3;
 /// How long one try may take.
 const TELL_PATIENCE: Duration = Duration::from_millis(500);
 
+/// The pause after accepting failed: descriptors do not come back faster.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// From where a connection came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    /// Over the local socket: a replica of this host.
+    Local,
+    /// Over the port: an operator, or a member on another host.
+    Remote,
+}
+
+impl Side {
+    /// Whether this may be asked from there. Who registers names a process that is then stopped and
+    /// killed like a replica: only this host's own processes may.
+    fn may_ask(self, request: &DaemonRequest) -> bool {
+        match request {
+            DaemonRequest::Register { .. } | DaemonRequest::Members { .. } => self == Side::Local,
+            DaemonRequest::Start { .. }
+            | DaemonRequest::Stop { .. }
+            | DaemonRequest::Inventory { .. }
+            | DaemonRequest::Output { .. } => true,
+        }
+    }
+}
+
 /// Accepts on both sockets until the daemon ends.
 pub(super) fn accept(local: UnixListener, remote: TcpListener, news: mpsc::UnboundedSender<News>) {
     tokio::spawn(async move {
@@ -27,14 +53,20 @@ pub(super) fn accept(local: UnixListener, remote: TcpListener, news: mpsc::Unbou
             next += 1;
             tokio::select! {
                 accepted = local.accept() => {
-                    if let Ok((stream, _)) = accepted {
-                        tokio::spawn(serve(next, stream, news.clone()));
+                    match accepted {
+                        Ok((stream, _)) => {
+                            tokio::spawn(serve(next, stream, Side::Local, news.clone()));
+                        }
+                        Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
                     }
                 }
                 accepted = remote.accept() => {
-                    if let Ok((stream, _)) = accepted {
-                        let _ = stream.set_nodelay(true);
-                        tokio::spawn(serve(next, stream, news.clone()));
+                    match accepted {
+                        Ok((stream, _)) => {
+                            let _ = stream.set_nodelay(true);
+                            tokio::spawn(serve(next, stream, Side::Remote, news.clone()));
+                        }
+                        Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
                     }
                 }
             }
@@ -45,18 +77,21 @@ pub(super) fn accept(local: UnixListener, remote: TcpListener, news: mpsc::Unbou
 async fn serve<S: AsyncRead + AsyncWrite + Send + 'static>(
     connection: u64,
     stream: S,
+    side: Side,
     news: mpsc::UnboundedSender<News>,
 ) {
     let (writer, bytes) = mpsc::unbounded_channel();
     let _ = news.send(News::Opened(connection, writer));
-    carry(connection, stream, bytes, &news).await;
+    carry(connection, stream, side, bytes, &news).await;
     let _ = news.send(News::Closed(connection));
 }
 
-/// Moves frames both ways; bytes that are no request end the connection.
+/// Moves frames both ways; bytes that are no request, or one that is not heard from there, end the
+/// connection.
 async fn carry<S: AsyncRead + AsyncWrite>(
     connection: u64,
     stream: S,
+    side: Side,
     mut bytes: mpsc::UnboundedReceiver<Vec<u8>>,
     news: &mpsc::UnboundedSender<News>,
 ) {
@@ -74,6 +109,9 @@ async fn carry<S: AsyncRead + AsyncWrite>(
                         Ok(Some(frame)) => {
                             at += frame.length;
                             let Ok(request) = frame.decode::<DaemonRequest>() else { return };
+                            if !side.may_ask(&request) {
+                                return;
+                            }
                             let _ = news.send(News::Heard(connection, request));
                         }
                         Ok(None) => break,
@@ -127,4 +165,45 @@ async fn tell(to: SocketAddr, bytes: &[u8]) -> std::io::Result<()> {
     let mut welcome = [0; 1];
     stream.read_exact(&mut welcome).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+
+    /// What a daemon hears of a registration that comes from this side, until the connection ends.
+    fn heard(side: Side) -> usize {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let (mut replica, daemon) = tokio::io::duplex(1024);
+            let (news, mut heard) = mpsc::unbounded_channel();
+            let served = tokio::spawn(serve(1, daemon, side, news));
+            let mut bytes = Vec::new();
+            let register = DaemonRequest::Register {
+                process: 1,
+                group: "ledger".to_owned(),
+                address: SocketAddr::from(([127, 0, 0, 1], 9)),
+            };
+            encode(&register, &mut bytes);
+            replica.write_all(&bytes).await.unwrap();
+            replica.shutdown().await.unwrap();
+            served.await.unwrap();
+            let mut count = 0;
+            while let Some(news) = heard.recv().await {
+                count += usize::from(matches!(news, News::Heard(_, _)));
+            }
+            count
+        })
+    }
+
+    #[test]
+    fn only_processes_of_this_host_register() {
+        assert_eq!(heard(Side::Local), 1);
+        assert_eq!(heard(Side::Remote), 0);
+    }
 }
