@@ -23,6 +23,7 @@ use wire::{Build, Time};
 
 use crate::DaemonArgs;
 use crate::installation::write_whole;
+use crate::lock::Lock;
 use crate::outcome::Outcome;
 use crate::screen::Screen;
 use catalogue::Catalogue;
@@ -84,6 +85,7 @@ pub(crate) async fn run(args: DaemonArgs, screen: &Screen) -> Result<(), Outcome
         .state
         .canonicalize()
         .map_err(fault("the state directory"))?;
+    let _lock = Lock::take(&state, "a daemon")?;
     let socket = state.join("daemon.sock");
     // A socket that an earlier daemon left would refuse us.
     let _ = std::fs::remove_file(&socket);

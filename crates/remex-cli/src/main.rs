@@ -11,6 +11,7 @@
 mod commands;
 mod daemon;
 mod installation;
+mod lock;
 mod outcome;
 mod screen;
 

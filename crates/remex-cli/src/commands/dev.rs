@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::commands::{create, stop};
 use crate::daemon::DaemonFile;
 use crate::installation::{DEV_FILE, DevFile, DevHost, inventories, write_whole};
+use crate::lock::Lock;
 use crate::outcome::Outcome;
 use crate::screen::Screen;
 use crate::{At, CreateArgs, DevArgs};
@@ -22,6 +23,10 @@ pub(crate) async fn run(args: DevArgs, screen: &Screen) -> Result<(), Outcome> {
     if args.hosts == 0 {
         return Err(Outcome::Usage("--hosts must be at least 1".to_owned()));
     }
+    std::fs::create_dir_all(&args.state)
+        .map_err(|error| Outcome::Failed(format!("{}: {error}", args.state.display())))?;
+    // Two installations in one directory would take each other's replicas for their own.
+    let _lock = Lock::take(&args.state, "an installation")?;
     let fault = |error: std::io::Error| Outcome::Failed(format!("signals: {error}"));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(fault)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(fault)?;
@@ -46,8 +51,6 @@ async fn installation(
     daemons: &mut Vec<(Child, DevHost)>,
     screen: &Screen,
 ) -> Result<(), Outcome> {
-    std::fs::create_dir_all(&args.state)
-        .map_err(|error| Outcome::Failed(format!("{}: {error}", args.state.display())))?;
     for number in 1..=args.hosts {
         let (child, host) = daemon(args, &format!("host{number}")).await?;
         screen.progress(&format!("{} listens at {}", host.name, host.daemon));
