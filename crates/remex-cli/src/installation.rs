@@ -52,10 +52,15 @@ pub(crate) struct Inventory {
     pub(crate) binaries: Vec<BinaryRecord>,
 }
 
-/// The daemons that the operator means.
-pub(crate) fn daemons(at: &At) -> Result<Vec<SocketAddr>, Outcome> {
+/// The daemons that the operator means. A name that nobody knows is as good as a daemon that does not
+/// answer: the others may.
+async fn daemons(at: &At) -> Result<Vec<Result<SocketAddr, Outcome>>, Outcome> {
     if !at.at.is_empty() {
-        return Ok(at.at.clone());
+        let mut found = Vec::new();
+        for place in &at.at {
+            found.push(place.address().await);
+        }
+        return Ok(found);
     }
     let here = std::env::current_dir().map_err(|error| Outcome::Failed(error.to_string()))?;
     let found = here
@@ -71,7 +76,7 @@ pub(crate) fn daemons(at: &At) -> Result<Vec<SocketAddr>, Outcome> {
     Ok(read_dev_file(&file)?
         .hosts
         .into_iter()
-        .map(|host| host.daemon)
+        .map(|host| Ok(host.daemon))
         .collect())
 }
 
@@ -158,8 +163,12 @@ pub(crate) async fn inventory(daemon: SocketAddr) -> Result<Inventory, Outcome> 
 pub(crate) async fn inventories(at: &At) -> Result<Vec<Inventory>, Outcome> {
     let mut found = Vec::new();
     let mut last = None;
-    for daemon in daemons(at)? {
-        match inventory(daemon).await {
+    for daemon in daemons(at).await? {
+        let inventory = match daemon {
+            Ok(daemon) => inventory(daemon).await,
+            Err(error) => Err(error),
+        };
+        match inventory {
             Ok(inventory) => found.push(inventory),
             Err(error) => last = Some(error),
         }
@@ -187,6 +196,12 @@ pub(crate) async fn connect_among(
         .filter(|replica| replica.group == group && replica.member.is_some())
         .filter_map(|replica| replica.address)
         .collect();
+    if contacts.is_empty() && replicas.clone().any(|replica| replica.group == group) {
+        return Err(Outcome::Unreached(format!(
+            "no replica of the group \"{group}\" is a member yet; `remex logs PROCESS` tells what \
+             they do"
+        )));
+    }
     if contacts.is_empty() {
         let mut groups: Vec<&str> = replicas.map(|replica| replica.group.as_str()).collect();
         groups.sort_unstable();

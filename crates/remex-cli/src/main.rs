@@ -13,15 +13,18 @@ mod daemon;
 mod installation;
 mod lock;
 mod outcome;
+mod place;
 mod screen;
 
-use std::net::{IpAddr, SocketAddr};
+use std::ffi::OsString;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use outcome::Outcome;
+use place::Place;
 use screen::Screen;
 
 /// Keeps replicated servers in the air while their code is replaced.
@@ -43,7 +46,7 @@ struct At {
     /// Daemons of the installation, HOST:PORT; several with commas. Without it the nearest
     /// `.remex/dev.json` says where they are.
     #[arg(long, global = true, env = "REMEX_AT", value_delimiter = ',')]
-    at: Vec<SocketAddr>,
+    at: Vec<Place>,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,6 +218,11 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            if error.use_stderr() && wants_json(std::env::args_os().skip(1)) {
+                let outcome = Outcome::Usage(error.to_string().trim_end().to_owned());
+                Screen::new(true).fault(&outcome);
+                return ExitCode::from(outcome.code());
+            }
             let code = if error.use_stderr() { 2 } else { 0 };
             // Nothing can be said if even this cannot be printed.
             let _ = error.print();
@@ -238,6 +246,20 @@ fn main() -> ExitCode {
             ExitCode::from(outcome.code())
         }
     }
+}
+
+/// Whether a command line that makes no sense asks for JSON nevertheless: scripts get a document
+/// whatever is wrong.
+fn wants_json(arguments: impl Iterator<Item = OsString>) -> bool {
+    let mut before = OsString::new();
+    for argument in arguments {
+        let follows = before == "-o" || before == "--output";
+        if (follows && argument == "json") || argument == "-ojson" || argument == "--output=json" {
+            return true;
+        }
+        before = argument;
+    }
+    false
 }
 
 async fn run(cli: Cli, screen: &mut Screen) -> Result<(), Outcome> {
@@ -269,5 +291,32 @@ async fn run(cli: Cli, screen: &mut Screen) -> Result<(), Outcome> {
         Command::Stop { group, process } => {
             commands::stop::run(&cli.installation, &group, process, screen).await
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_command_line_is_told_in_json_where_that_is_asked_for() {
+        let wants = |line: &str| wants_json(line.split(' ').map(OsString::from));
+        for line in [
+            "-o json call",
+            "call -ojson",
+            "call --output=json x",
+            "--output json",
+        ] {
+            assert!(wants(line), "{line}");
+        }
+        for line in ["call json", "-o text call", "--output xml", "-o"] {
+            assert!(!wants(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
     }
 }

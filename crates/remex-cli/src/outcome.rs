@@ -1,5 +1,7 @@
 //! How a command ends when it does not end well: each kind has its exit code.
 
+use client::CallError;
+
 /// What came of a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Outcome {
@@ -15,9 +17,32 @@ pub(crate) enum Outcome {
     /// The group or the daemon refused.
     #[error("{0}")]
     Refused(String),
-    /// It goes on, but not within the time.
+    /// It may go on, but not within the time.
     #[error("{0}")]
     Waiting(String),
+}
+
+/// What became of a request decides: who refuses has said so, and whose time is over may go on.
+impl From<CallError> for Outcome {
+    fn from(error: CallError) -> Outcome {
+        let why = error.to_string();
+        match error {
+            CallError::UnknownMethod
+            | CallError::Malformed
+            | CallError::WrongKind
+            | CallError::Invalid { .. }
+            | CallError::Overloaded { .. }
+            | CallError::WindowFull
+            | CallError::Unavailable => Outcome::Refused(why),
+            CallError::Unreached { .. } => Outcome::Unreached(why),
+            CallError::Deadline => Outcome::Waiting(why),
+            CallError::Panicked
+            | CallError::SessionExpired { .. }
+            | CallError::ReplyForgotten
+            | CallError::ReplyMalformed { .. }
+            | CallError::ShutDown => Outcome::Failed(why),
+        }
+    }
 }
 
 impl Outcome {

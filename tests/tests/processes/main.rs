@@ -9,5 +9,6 @@
 mod common;
 mod faults;
 mod figure_five;
+mod operator;
 mod transfer;
 mod upgrade;

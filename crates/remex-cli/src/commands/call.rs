@@ -17,18 +17,8 @@ pub(crate) async fn run(
     serde_json::from_str::<Value>(arguments)
         .map_err(|error| Outcome::Usage(format!("the arguments are no JSON: {error}")))?;
     let client = connect(at, group).await?;
-    let refused = |error: client::CallError| {
-        if error.is_definite() {
-            Outcome::Refused(error.to_string())
-        } else {
-            Outcome::Failed(error.to_string())
-        }
-    };
-    let session = client.session().await.map_err(refused)?;
-    let reply = session
-        .call_json(method, arguments, None)
-        .await
-        .map_err(refused)?;
+    let session = client.session().await?;
+    let reply = session.call_json(method, arguments, None).await?;
     let value: Value = serde_json::from_str(&reply.text)
         .map_err(|error| Outcome::Failed(format!("the reply is no JSON: {error}")))?;
     screen.line(&reply.text);

@@ -28,6 +28,12 @@ pub(crate) async fn create(
     if args.initial == 0 {
         return Err(Outcome::Usage("--initial must be at least 1".to_owned()));
     }
+    if args.minimal > args.initial {
+        return Err(Outcome::Usage(format!(
+            "--minimal {} is more than the members that the group wants (--initial {})",
+            args.minimal, args.initial
+        )));
+    }
     if found
         .iter()
         .flat_map(|host| &host.replicas)

@@ -13,6 +13,7 @@ use crate::daemon::DaemonFile;
 use crate::installation::{DEV_FILE, DevFile, DevHost, inventories, write_whole};
 use crate::lock::Lock;
 use crate::outcome::Outcome;
+use crate::place::Place;
 use crate::screen::Screen;
 use crate::{At, CreateArgs, DevArgs};
 
@@ -39,7 +40,7 @@ pub(crate) async fn run(args: DevArgs, screen: &Screen) -> Result<(), Outcome> {
     let at = At {
         at: daemons
             .iter()
-            .map(|(_, host): &(Child, DevHost)| host.daemon)
+            .map(|(_, host): &(Child, DevHost)| Place::Address(host.daemon))
             .collect(),
     };
     tear_down(&at, daemons, &args.state, screen).await;
@@ -67,7 +68,11 @@ async fn installation(
         (&args.group, &args.service, &args.service_version)
     {
         let at = At {
-            at: file.hosts.iter().map(|host| host.daemon).collect(),
+            at: file
+                .hosts
+                .iter()
+                .map(|host| Place::Address(host.daemon))
+                .collect(),
         };
         let found = inventories(&at).await?;
         let wanted = CreateArgs {

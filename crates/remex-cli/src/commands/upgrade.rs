@@ -1,14 +1,15 @@
 //! `remex upgrade`: begins one, and says how it goes and why it waits.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use client::{Client, UpgradeError};
 use serde_json::json;
-use wire::Build;
 use wire::log::UpgradeRequest;
 use wire::member::Binary;
 use wire::status::{GroupStatus, UpgradeStatus};
+use wire::{Build, Position};
 
 use crate::installation::{Inventory, connect, connect_among, inventories};
 use crate::outcome::Outcome;
@@ -37,14 +38,14 @@ pub(crate) async fn start(at: &At, args: UpgradeArgs, screen: &Screen) -> Result
     };
     let upgrade = client.upgrade(request).await.map_err(|error| match error {
         UpgradeError::Refused(why) => Outcome::Refused(why),
-        UpgradeError::Call(error) => Outcome::Failed(error.to_string()),
+        UpgradeError::Call(error) => error.into(),
     })?;
     screen.line(&format!(
         "upgrade {upgrade} of {} to {target} begins",
         args.group
     ));
     if args.watch {
-        return watch(&client, screen).await;
+        return watch(&client, Some(upgrade), screen).await;
     }
     screen.document(&json!({ "upgrade": upgrade, "to": target }));
     Ok(())
@@ -114,7 +115,7 @@ pub(crate) async fn status(
 ) -> Result<(), Outcome> {
     let client = connect(at, group).await?;
     if follow {
-        return watch(&client, screen).await;
+        return watch(&client, None, screen).await;
     }
     let status = look(&client).await?;
     match &status.upgrade {
@@ -138,13 +139,28 @@ async fn look(client: &Client) -> Result<GroupStatus, Outcome> {
         .map_err(|error| Outcome::Unreached(error.to_string()))
 }
 
-/// Follows the upgrade to its end.
-async fn watch(client: &Client, screen: &Screen) -> Result<(), Outcome> {
+/// Follows an upgrade to its end: the named one, or the one that runs.
+async fn watch(client: &Client, named: Option<Position>, screen: &Screen) -> Result<(), Outcome> {
     let mut said = String::new();
     loop {
         let status = look(client).await?;
-        let Some(upgrade) = &status.upgrade else {
-            return Err(Outcome::Failed("no upgrade runs".to_owned()));
+        let upgrade = match (seen(&status, named), &status.upgrade) {
+            (Seen::This, Some(upgrade)) => upgrade,
+            // Any member answers, also one that has not come so far.
+            (Seen::NotYet, _) => {
+                tokio::time::sleep(LOOK_EVERY).await;
+                continue;
+            }
+            (Seen::Later, _) => {
+                return Err(Outcome::Failed(
+                    "another upgrade has followed already, and what came of this one is not told \
+                     any more; `remex -o json status` has the history"
+                        .to_owned(),
+                ));
+            }
+            (Seen::This | Seen::None, _) => {
+                return Err(Outcome::Failed("no upgrade runs".to_owned()));
+            }
         };
         let mut now = line(upgrade, &status);
         if let Some(wait) = status.waits.first() {
@@ -166,6 +182,32 @@ async fn watch(client: &Client, screen: &Screen) -> Result<(), Outcome> {
             }
             _ => tokio::time::sleep(LOOK_EVERY).await,
         }
+    }
+}
+
+/// What a status has of the upgrade that is followed.
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    This,
+    /// The member that answered has not applied its request.
+    NotYet,
+    /// One that was requested after it.
+    Later,
+    /// None is named, and there was none.
+    None,
+}
+
+fn seen(status: &GroupStatus, named: Option<Position>) -> Seen {
+    let told = status.upgrade.as_ref().map(|upgrade| upgrade.upgrade);
+    match (named, told) {
+        (None, None) => Seen::None,
+        (None, Some(_)) => Seen::This,
+        (Some(_), None) => Seen::NotYet,
+        (Some(named), Some(told)) => match told.cmp(&named) {
+            Ordering::Less => Seen::NotYet,
+            Ordering::Equal => Seen::This,
+            Ordering::Greater => Seen::Later,
+        },
     }
 }
 
