@@ -32,6 +32,46 @@ fn a_leader_is_not_taken_out_before_it_has_handed_over() {
     assert!(!world.get(4).configuration().contains(id(1)));
 }
 
+/// Edge: who led and was removed can panic later, or answer reads as if it were alone. Even if the
+/// leader is dead for all that it knows, it leads, answers and orders nothing.
+#[test]
+fn who_led_and_was_replaced_does_nothing_any_more() {
+    let mut world = World::of(3);
+    world.join(4);
+    world.change(Step::Swap {
+        joiner: id(4),
+        leaver: id(1),
+    });
+    let now = Time(world.now);
+    world.quiet();
+    world.order(1).hand_over(now, id(2)).unwrap();
+    world.until("another leads", |world| world.get(2).leads());
+    world.change(Step::Settle);
+    world.until("it knows", |world| {
+        !world.get(1).configuration().contains(id(1))
+    });
+    assert_eq!(
+        world.order(1).propose(b"alone".to_vec()),
+        Err(Refusal::NotLeading)
+    );
+    for other in [2, 3, 4].map(id) {
+        world.cut.extend([(id(1), other), (other, id(1))]);
+    }
+    world.order(1).dead(id(2));
+    let now = Time(world.now);
+    world.order(1).read(now, 7);
+    let term = world.get(1).term();
+    for _ in 0..2_000 {
+        world.step();
+        assert!(!world.get(1).leads());
+    }
+    assert_eq!(world.node(1).readable, []);
+    assert_eq!(world.get(1).term(), term, "it asks for no votes");
+    world.propose("without it");
+    world.until("they go on", |world| world.texts(4) == ["without it"]);
+    assert!(world.texts(1).is_empty());
+}
+
 /// Edge: a hand-over has no negative answer, and with ticks off it can hang.
 #[test]
 fn a_hand_over_that_is_not_answered_is_called_off() {
