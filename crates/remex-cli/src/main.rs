@@ -234,7 +234,12 @@ fn main() -> ExitCode {
         .enable_all()
         .build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(run(cli, &mut screen)),
+        Ok(runtime) => {
+            let outcome = runtime.block_on(run(cli, &mut screen));
+            // Replicas outlive their daemon: nobody waits for the threads that wait for their ends.
+            runtime.shutdown_background();
+            outcome
+        }
         Err(error) => Err(Outcome::Failed(format!(
             "no runtime could be made: {error}"
         ))),

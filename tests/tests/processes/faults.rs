@@ -112,13 +112,18 @@ fn daemon_process(world: &World, host: usize) -> u32 {
 
 #[test]
 fn replicas_outlive_their_daemon_and_the_next_one_adopts_them() {
-    adopted(|_, _| {});
+    adopted(Signal::KILL, |_, _| {});
+}
+
+#[test]
+fn a_daemon_that_is_told_to_end_ends_and_leaves_its_replicas_to_the_next_one() {
+    adopted(Signal::TERM, |_, _| {});
 }
 
 /// A daemon writes down what it starts before it does; one that ends in between leaves no more.
 #[test]
 fn a_replica_whose_start_was_only_intended_is_adopted() {
-    adopted(|records, replica| {
+    adopted(Signal::KILL, |records, replica| {
         let record = records.join(format!("{replica}.json"));
         let text = std::fs::read_to_string(&record).unwrap();
         let record_of: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -143,8 +148,8 @@ fn a_replica_whose_start_was_only_intended_is_adopted() {
     });
 }
 
-/// The last host's daemon is killed, its records are as `left` leaves them, and a new one takes over.
-fn adopted(left: impl Fn(&std::path::Path, u32)) {
+/// The last host's daemon is ended, its records are as `left` leaves them, and a new one takes over.
+fn adopted(end: Signal, left: impl Fn(&std::path::Path, u32)) {
     let mut world = World::with(&["ledger-v1"]);
     let status = world.status();
     let host = &world.installation.hosts()[2];
@@ -156,7 +161,7 @@ fn adopted(left: impl Fn(&std::path::Path, u32)) {
         .clone();
     let replica = world.process(&member);
     let daemon = daemon_process(&world, 2);
-    process::kill(daemon).unwrap();
+    signal(daemon, end);
     await_end(daemon);
     assert!(process::runs(replica));
     let directory = world.installation.directory().to_owned();
