@@ -2,7 +2,7 @@
 
 use group::Membership;
 use wire::log::{Change, Proposal, UpgradeRequest};
-use wire::member::{Seat, Standing};
+use wire::member::{Member, Seat, Standing};
 use wire::{MemberId, OrderedTime, Position};
 
 use super::activation::activation;
@@ -247,6 +247,7 @@ impl Ordered {
         let Some(member) = step.membership.view.member(joiner) else {
             return;
         };
+        self.excuse(member);
         self.occupy(member);
         if let Some(upgrade) = &mut self.upgrade
             && upgrade.runs()
@@ -259,6 +260,21 @@ impl Ordered {
             None => format!("{joiner} takes {}", member.seat),
         };
         self.view(step, what, out);
+    }
+
+    /// A try that was passed while its promotion was under way has not failed after all: what
+    /// becomes of its member counts once, as for any other.
+    fn excuse(&mut self, member: &Member) {
+        let upgrade = self.upgrade.as_ref();
+        let counts =
+            upgrade.is_some_and(|upgrade| upgrade.can_fail() && *upgrade.target() == member.binary);
+        if let Some(state) = self.seat_mut(member.seat)
+            && let Some(failure) = &state.failure
+            && failure.attempt == member.attempt
+            && counts
+        {
+            state.against = state.against.saturating_sub(1);
+        }
     }
 
     fn removed(&mut self, step: Step<'_>, member: MemberId, reason: &str, out: &mut Vec<Happened>) {

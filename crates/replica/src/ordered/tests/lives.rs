@@ -231,6 +231,38 @@ fn members_at_the_target_that_die_count_against_it() {
     assert!(world.membership.view.members.len() == 3);
 }
 
+/// A leader loses its patience while the promotion is under way. What then becomes of the member
+/// counts; the try has not failed as well.
+#[test]
+fn a_try_that_was_passed_during_its_promotion_counts_once() {
+    let mut world = three();
+    world.request(request(binary(2)));
+    until(&mut world, |world| {
+        world
+            .membership
+            .joiner(id(4))
+            .is_some_and(|joiner| joiner.ready)
+    });
+    let number = world.ordered.attempt(Seat(1)).expect("m2's turn").number;
+    world.run(passed(Seat(1), number));
+    for change in [
+        Change::Promote {
+            joiner: id(4),
+            replaces: Some(id(2)),
+        },
+        Change::Settle,
+        Change::Remove {
+            member: id(4),
+            reason: "its process ended".to_owned(),
+        },
+    ] {
+        world.run(Act::Change(change));
+        assert_eq!(state(&world), &UpgradeState::Running);
+    }
+    world.rest();
+    assert_eq!(state(&world), &UpgradeState::Done);
+}
+
 #[test]
 fn a_turn_ends_with_its_holder_and_recovery_takes_over() {
     let mut world = three();
