@@ -151,7 +151,7 @@ impl Membership {
 
     /// Applies what concerns the membership among the proposals of an entry. Says whether anything
     /// changed.
-    pub(crate) fn ordered(&mut self, position: Position, proposal: &Proposal) -> bool {
+    pub fn ordered(&mut self, position: Position, proposal: &Proposal) -> bool {
         match proposal {
             Proposal::Leads { member } => {
                 self.leader = Some(*member);
@@ -205,12 +205,7 @@ impl Membership {
     }
 
     /// Applies a change of membership that the order has put into force.
-    pub(crate) fn changed(
-        &mut self,
-        position: Position,
-        change: &Change,
-        configuration: Configuration,
-    ) {
+    pub fn changed(&mut self, position: Position, change: &Change, configuration: Configuration) {
         self.configuration = configuration;
         match change {
             Change::Admit(member) => {

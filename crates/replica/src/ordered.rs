@@ -167,6 +167,19 @@ impl Ordered {
         to_bytes(self)
     }
 
+    /// The same without what is kept for people alone: the history and the words of failures. No
+    /// decision looks at it, so states that are equal without it go on alike for ever.
+    #[must_use]
+    pub fn without_words(&self) -> Ordered {
+        let mut ordered = Ordered {
+            history: History::default(),
+            ..self.clone()
+        };
+        let failures = ordered.seats.iter_mut().filter_map(|s| s.failure.as_mut());
+        failures.for_each(|failure| failure.reason.clear());
+        ordered
+    }
+
     /// From a transfer.
     ///
     /// # Errors

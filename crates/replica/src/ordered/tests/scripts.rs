@@ -3,7 +3,7 @@
 //! Whatever happened, once faults end the named duties bring the group to rest: the upgrade done or
 //! given up, every seat filled. The invariants run at each step of each life.
 
-use wire::log::{Change, UpgradeRequest};
+use wire::log::{Change, Proposal, UpgradeRequest};
 use wire::member::Binary;
 
 use super::situation::{binary, foundation, hotfix, request};
@@ -92,6 +92,25 @@ fn an_upgrade_ends_whatever_two_faults_hit_it_at_any_steps() {
     let mut lives = 0;
     every_fault(&beginnings()[0], 2, &mut lives);
     assert!(lives > 1_000, "{lives} lives");
+}
+
+/// The history and the words of failures are for people: without them a group wants the same.
+#[test]
+fn words_decide_nothing() {
+    for mut world in beginnings() {
+        let mut failures = 2;
+        while let Some(duty) = world.duties().into_iter().next() {
+            let mut wordless = world.clone();
+            wordless.ordered = world.ordered.without_words();
+            assert_eq!(wordless.ordered.history().count(), 0);
+            assert_eq!(wordless.duties(), world.duties(), "{world:?}");
+            let passed = |fault: &Act| matches!(fault, Act::Propose(Proposal::Passed { .. }));
+            let fault = world.faults().into_iter().find(passed);
+            let fault = fault.filter(|_| failures > 0);
+            failures -= usize::from(fault.is_some());
+            world.run(fault.unwrap_or(duty));
+        }
+    }
 }
 
 /// Numbers that follow from a seed: the splitmix64 generator.
