@@ -6,7 +6,7 @@ use crate::tree::{Tree, cargo};
 use crate::verdict::Verdict;
 
 /// Which of our packages each of our packages may depend on. Tests may know more, see [`faults`].
-const ARROWS: [(&str, &[&str]); 21] = [
+const ARROWS: [(&str, &[&str]); 22] = [
     ("wire", &[]),
     ("order", &["wire"]),
     ("group", &["wire", "order"]),
@@ -58,6 +58,8 @@ const ARROWS: [(&str, &[&str]); 21] = [
             "ledger-v3",
         ],
     ),
+    // Searches all states of the upgrade algorithm: values alone, no world.
+    ("model", &["wire", "group", "replica"]),
     // It starts the load as a process, and needs no client itself.
     ("xtask", &["wire", "installation"]),
 ];
