@@ -1,7 +1,9 @@
 //! Configurations: whose votes count, and the steps from one to the next.
 
 use minicbor::{Decode, Encode};
-use raft::eraftpb::{ConfChangeTransition, ConfChangeV2, ConfState, Entry};
+use raft::eraftpb::{
+    ConfChangeTransition, ConfChangeType, ConfChangeV2, ConfState, Entry,
+};
 use wire::engine::{EngineStep, LogEntry};
 use wire::{MemberId, Position};
 
@@ -48,6 +50,32 @@ impl Configuration {
                 || half.iter().filter(|&&member| reached(member)).count() > half.len() / 2
         };
         enough(&self.voters) && enough(&self.outgoing)
+    }
+
+    /// What a change would make of it, once it is applied.
+    pub(crate) fn after(&self, change: &ConfChangeV2) -> Configuration {
+        let mut after = self.clone();
+        if change.changes.is_empty() {
+            after.outgoing.clear();
+            after.learners.append(&mut after.learners_next);
+        } else if change.transition == ConfChangeTransition::Explicit {
+            after.outgoing.clone_from(&self.voters);
+        }
+        for single in &change.changes {
+            let Some(member) = MemberId::new(single.node_id) else {
+                continue;
+            };
+            after.voters.retain(|&voter| voter != member);
+            after.learners.retain(|&learner| learner != member);
+            match single.change_type {
+                ConfChangeType::AddNode => after.voters.push(member),
+                ConfChangeType::AddLearnerNode => after.learners.push(member),
+                ConfChangeType::RemoveNode => {}
+            }
+        }
+        after.voters.sort_unstable();
+        after.learners.sort_unstable();
+        after
     }
 
     pub(crate) fn from_engine(state: &ConfState) -> Configuration {

@@ -12,7 +12,9 @@ mod log;
 mod nudge;
 mod order;
 mod reads;
+mod survivors;
 
 pub use configuration::{Configuration, Start, Step, Tail};
 pub use nudge::Reach;
 pub use order::{Content, Delivery, Order, Output, Refusal};
+pub use survivors::{Before, Reign, Stays, survivors};

@@ -55,6 +55,11 @@ impl Log {
         Tail::new(self.before, kept.cloned().map(entry_from_engine))
     }
 
+    /// Everything behind this index.
+    pub(crate) fn behind(&self, index: u64) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(move |entry| entry.index > index)
+    }
+
     /// Adds entries, replacing what an earlier leader left at their indexes.
     pub(crate) fn append(&mut self, entries: Vec<Entry>) {
         let Some(first) = entries.first() else { return };

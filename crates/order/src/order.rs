@@ -4,6 +4,8 @@
 //! and reports by [`Output`]s. Each guard here is one of the engine's sharp edges, named where it
 //! stands.
 
+mod going_on;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use crate::convert;
 use crate::log::Log;
 use crate::nudge::{Nudge, Reach};
 use crate::reads::{Mark, Reads};
+use going_on::GoingOn;
 
 /// The largest append message: one write's worth, so that a slow link is not swamped.
 const APPEND_BYTES_MAX: u64 = 1 << 20;
@@ -59,6 +62,8 @@ pub struct Order {
     start: Position,
     /// The leader hands over to us: the engine would ignore it before all changes are applied.
     named: Option<EngineMessage>,
+    /// What is needed to go on without a majority, if it ever comes to that.
+    going_on: GoingOn,
 }
 
 struct HandOver {
@@ -82,6 +87,16 @@ pub enum Output {
         to: MemberId,
         /// How far.
         reach: Reach,
+    },
+    /// So many are certainly dead that only survivors could go on: tell this one that lives how far
+    /// our log reaches.
+    Survives {
+        /// To whom.
+        to: MemberId,
+        /// How far.
+        reach: Reach,
+        /// Whether we have stood back: another log goes on, never ours.
+        stands_back: bool,
     },
     /// The next place in the total order. Every position comes once, without gaps.
     Delivered(Delivery),
@@ -108,6 +123,28 @@ pub enum Output {
     },
 }
 
+fn engine(me: MemberId, log: Log) -> RawNode<Log> {
+    let config = Config {
+        id: me.number(),
+        applied: log.hard().commit,
+        max_size_per_msg: APPEND_BYTES_MAX,
+        max_inflight_msgs: APPENDS_IN_FLIGHT_MAX,
+        max_uncommitted_size: UNCOMMITTED_BYTES_MAX,
+        pre_vote: true,
+        batch_append: true,
+        ..Config::default()
+    };
+    RawNode::new(&config, log, &Logger::root(Discard, o!()))
+        .expect("the configuration above is valid")
+}
+
+fn alone(me: MemberId) -> Configuration {
+    Configuration {
+        voters: vec![me],
+        ..Configuration::default()
+    }
+}
+
 /// One position of the total order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delivery {
@@ -131,6 +168,12 @@ pub enum Content {
         /// What the proposer said of it.
         context: Bytes,
         /// The configuration from here on.
+        configuration: Configuration,
+    },
+    /// This member goes on alone from here: the others are certainly dead or have stood back. It is
+    /// delivered to nobody else; whoever comes later begins with a state from here or behind.
+    GoesOn {
+        /// Its only voter is this member.
         configuration: Configuration,
     },
 }
@@ -164,38 +207,24 @@ pub enum Refusal {
 impl Order {
     /// The first member of a new group: its only voter, at position 1.
     pub fn found(me: MemberId) -> Order {
-        let configuration = Configuration {
-            voters: vec![me],
-            ..Configuration::default()
-        };
-        Order::start(
+        let mut order = Order::start(
             me,
             &Start {
                 position: Position(1),
                 term: 1,
-                configuration,
+                configuration: alone(me),
                 tail: Tail::empty(Position(1), 1),
             },
-        )
+        );
+        order.going_on = GoingOn::founded();
+        order
     }
 
     /// A member that begins with a transferred state. Its id must never have been used: a volatile
     /// log under a known id would make the engine panic.
     pub fn start(me: MemberId, start: &Start) -> Order {
-        let config = Config {
-            id: me.number(),
-            applied: start.position.0,
-            max_size_per_msg: APPEND_BYTES_MAX,
-            max_inflight_msgs: APPENDS_IN_FLIGHT_MAX,
-            max_uncommitted_size: UNCOMMITTED_BYTES_MAX,
-            pre_vote: true,
-            batch_append: true,
-            ..Config::default()
-        };
-        let node = RawNode::new(&config, Log::new(start), &Logger::root(Discard, o!()))
-            .expect("the configuration above is valid");
         Order {
-            node,
+            node: engine(me, Log::new(start)),
             me,
             configuration: start.configuration.clone(),
             configured_at: start.position.0,
@@ -211,6 +240,7 @@ impl Order {
             announce: Vec::new(),
             start: start.position,
             named: None,
+            going_on: GoingOn::joined(),
         }
     }
 
@@ -303,7 +333,7 @@ impl Order {
 
     /// A message from another member's engine.
     pub fn step(&mut self, message: EngineMessage) {
-        if !self.is_plausible(&message) {
+        if self.stands_back() || !self.is_plausible(&message) {
             return;
         }
         let election = matches!(
@@ -446,6 +476,9 @@ impl Order {
 
     /// How far another member's log reaches, while there is no leader.
     pub fn reach(&mut self, now: Time, from: MemberId, reach: Reach) {
+        if self.stands_back() {
+            return;
+        }
         self.forget_leader(from.number());
         self.forget_older_term(reach.term);
         self.look_for_leader(now);
@@ -523,7 +556,8 @@ impl Order {
     pub fn deadline(&self) -> Option<Time> {
         let hand_over = self.hand_over.as_ref().map(|hand_over| hand_over.deadline);
         let nudge = self.nudge.as_ref().map(|nudge| nudge.deadline);
-        [hand_over, nudge, self.reads.deadline()]
+        let going_on = self.going_on.deadline();
+        [hand_over, nudge, self.reads.deadline(), going_on]
             .into_iter()
             .flatten()
             .min()
@@ -531,8 +565,12 @@ impl Order {
 
     /// Runs the engine for everything that was given since the last turn.
     pub fn turn(&mut self, now: Time, out: &mut Vec<Output>) {
+        if self.stands_back() {
+            return self.survive(now, out);
+        }
         self.give_up_late_hand_over(now);
         self.step_down_without_majority();
+        self.confirm();
         for mark in self.reads.due(now, false) {
             self.ask_position(mark);
         }
@@ -543,6 +581,7 @@ impl Order {
         if let Some(named) = self.named.take().and_then(convert::to_engine) {
             let _ = self.node.step(named);
         }
+        self.survive(now, out);
         self.look_for_leader(now);
         self.campaign_if_named(now, out);
         while self.node.has_ready() {
@@ -653,7 +692,7 @@ impl Order {
         for entry in entries {
             let (position, term) = (Position(entry.index), entry.term);
             let content = match entry.entry_type {
-                EntryType::EntryNormal if entry.data.is_empty() => Content::Nothing,
+                EntryType::EntryNormal if entry.data.is_empty() => self.nothing(&entry),
                 EntryType::EntryNormal => Content::Entry(entry.data),
                 EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => self.apply(entry),
             };
@@ -674,7 +713,11 @@ impl Order {
         let led = self
             .leader()
             .filter(|&leader| self.configuration.votes(leader));
-        self.configuration = Configuration::from_engine(&state);
+        let before = std::mem::replace(
+            &mut self.configuration,
+            Configuration::from_engine(&state),
+        );
+        self.going_on.changed(before);
         self.configured_at = entry.index;
         self.node.mut_store().keep_configuration(state);
         if let Some(leader) = led.filter(|&leader| !self.configuration.votes(leader)) {
@@ -830,7 +873,7 @@ impl Order {
 
     /// Whether a majority of the voters is heard from here.
     pub fn reaches_majority(&self) -> bool {
-        self.configuration.majority(|member| self.live(member))
+        !self.stands_back() && self.configuration.majority(|member| self.live(member))
     }
 
     /// Whether a change of membership is proposed and not yet applied.

@@ -23,7 +23,7 @@ fn a_second_change_is_refused_and_leaves_nothing_in_the_order() {
             .iter()
             .filter_map(|delivery| match &delivery.content {
                 Content::Change { context, .. } => Some(context.clone()),
-                Content::Nothing | Content::Entry(_) => None,
+                Content::Nothing | Content::Entry(_) | Content::GoesOn { .. } => None,
             });
     assert_eq!(changes.filter(|context| &context[..] != b"why").count(), 1);
 }

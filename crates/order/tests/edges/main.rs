@@ -8,4 +8,5 @@ mod joiners;
 mod memory;
 mod messages;
 mod reads;
+mod survivors;
 mod world;

@@ -89,6 +89,9 @@ impl World {
             match output {
                 Output::Send { message, .. } => node.order.step(message),
                 Output::Reach { reach, .. } => node.order.reach(now, from, reach),
+                Output::Survives {
+                    reach, stands_back, ..
+                } => node.order.survives(from, reach, stands_back),
                 Output::Delivered(_)
                 | Output::Readable { .. }
                 | Output::Leader { .. }
@@ -100,7 +103,9 @@ impl World {
             node.order.turn(now, &mut out);
             for output in out {
                 match output {
-                    Output::Send { to, .. } | Output::Reach { to, .. } => {
+                    Output::Send { to, .. }
+                    | Output::Reach { to, .. }
+                    | Output::Survives { to, .. } => {
                         self.wire.push_back((me, to, output));
                     }
                     Output::Delivered(delivery) => node.delivered.push(delivery),
@@ -165,7 +170,7 @@ impl World {
             .iter()
             .filter_map(|delivery| match &delivery.content {
                 Content::Entry(bytes) => Some(String::from_utf8(bytes.to_vec()).unwrap()),
-                Content::Nothing | Content::Change { .. } => None,
+                Content::Nothing | Content::Change { .. } | Content::GoesOn { .. } => None,
             })
             .collect()
     }

@@ -8,7 +8,7 @@ mod storm;
 
 use std::collections::BTreeSet;
 
-use order::{Configuration, Content, Refusal, Step};
+use order::{Configuration, Content, Refusal, Stays, Step};
 use wire::{MemberId, Position, Time};
 
 use storm::{Storm, id};
@@ -16,6 +16,8 @@ use storm::{Storm, id};
 const SEEDS: u64 = 120;
 /// Seeds beyond those that alone show a member that is not told what is committed.
 const RARE: [u64; 3] = [914, 1140, 1198];
+/// Seeds of storms in which anybody may die.
+const RECKLESS: u64 = 120;
 /// How long a storm lasts, in virtual microseconds.
 const STORM: u64 = 2_000_000;
 /// How long the order may take to go on afterwards: an election or two, and a catching up.
@@ -36,6 +38,17 @@ struct Tally {
     read: u64,
 }
 
+/// How storms end in which more die than a majority bears.
+#[derive(Debug, Default)]
+struct Survivals {
+    /// Times that a survivor went on.
+    went_on: u64,
+    /// Storms after which nobody could, because the dead may have decided something alone.
+    lost: u64,
+    /// Storms after which the order went on.
+    went_well: u64,
+}
+
 struct Run<'a> {
     storm: Storm,
     tally: &'a mut Tally,
@@ -47,10 +60,14 @@ struct Run<'a> {
     /// Up to where logs may be forgotten.
     floor: Position,
     waits_for_loss: bool,
+    /// Whether anybody may die at any time.
+    reckless: bool,
+    /// The life of the group that was last seen.
+    life: u64,
 }
 
 impl Run<'_> {
-    fn run(mut self) {
+    fn run(&mut self) {
         let end = self.storm.now + STORM;
         self.storm.echoes = true;
         while self.storm.now < end {
@@ -68,11 +85,26 @@ impl Run<'_> {
             if self.waits_for_loss {
                 self.lose();
             }
+            if self.reckless && self.storm.below(3_000) == 0 {
+                self.lose_anybody();
+            }
             self.begin();
             self.end();
         }
         self.storm.calm();
-        self.go_on();
+    }
+
+    /// Of small groups one, of larger ones several at once: more than a majority bears.
+    fn lose_anybody(&mut self) {
+        for _ in 0..=self.storm.below(2) {
+            let awake = self.storm.awake();
+            if let Some(victim) = self.storm.pick(&awake)
+                && awake.len() > 1
+            {
+                self.storm.crash(victim, true);
+                self.tally.crashes += 1;
+            }
+        }
     }
 
     /// Whether this member may crash or sleep, so that a majority remains that can order: no change
@@ -266,6 +298,11 @@ impl Run<'_> {
 
     /// Admitted joiners begin with the state of somebody who knows of them.
     fn begin(&mut self) {
+        if self.life != self.storm.life {
+            // Nobody knows any more of those that were admitted in an earlier life.
+            self.life = self.storm.life;
+            self.expected.clear();
+        }
         for joiner in self.expected.clone() {
             let knows = |donor: &MemberId| {
                 let donor = &self.storm.members[donor];
@@ -299,8 +336,9 @@ impl Run<'_> {
         }
     }
 
-    /// The storm is over: there is a leader, and what it orders comes everywhere.
-    fn go_on(&mut self) {
+    /// The storm is over: there is a leader, and what it orders comes everywhere. False if that can
+    /// never be, because more died than the survivors may go on without.
+    fn go_on(&mut self) -> bool {
         let end = self.storm.now + CALM;
         let mut last = None;
         loop {
@@ -323,15 +361,32 @@ impl Run<'_> {
                 last = Some((member.order.last(), member.order.term()));
             }
             if last.is_some_and(|(position, term)| self.arrived(position, term)) {
-                return;
+                return true;
             }
             if self.storm.now > end {
+                if self.reckless && self.lost() {
+                    return false;
+                }
                 panic!(
                     "the order does not go on: {last:?}\n{}",
                     self.storm.describe()
                 );
             }
         }
+    }
+
+    /// Whether nobody can go on: nobody that votes is left; or the dead may have decided something
+    /// without those that live; or these have stood back for somebody who died.
+    fn lost(&self) -> bool {
+        let members = || self.storm.members.values();
+        let mut voters = members().filter(|member| member.order.votes()).peekable();
+        let nobody = voters.peek().is_none();
+        members().all(|member| !member.order.leads())
+            && (nobody
+                || voters.any(|member| {
+                    matches!(member.order.survival(), Err(Stays::Lost { .. }))
+                        || member.order.stands_back()
+                }))
     }
 
     /// A swap half done is ended, and the dead and the hopeless are taken out.
@@ -366,6 +421,13 @@ impl Run<'_> {
 }
 
 fn run(seed: u64, tally: &mut Tally) {
+    let mut run = grown(seed, 3, tally);
+    run.run();
+    assert!(run.go_on());
+}
+
+/// A group of this many members or more.
+fn grown(seed: u64, size: usize, tally: &mut Tally) -> Run<'_> {
     let mut run = Run {
         storm: Storm::new(seed),
         tally,
@@ -375,33 +437,45 @@ fn run(seed: u64, tally: &mut Tally) {
         expected: BTreeSet::new(),
         floor: Position(1),
         waits_for_loss: false,
+        reckless: false,
+        life: 1,
     };
-    // A group of three or more to begin with.
     while run.storm.leader().is_none_or(|leader| {
         run.storm.members[&leader]
             .order
             .configuration()
             .voters
             .len()
-            < 3
+            < size
     }) {
         run.storm.step();
         run.begin();
         run.change();
     }
-    run.run();
+    run
 }
 
-#[test]
-fn what_is_delivered_in_a_storm_is_one_history() {
+fn run_recklessly(seed: u64, tally: &mut Tally, survivals: &mut Survivals) {
+    let size = usize::try_from(1 + seed % 5).unwrap();
+    let mut run = grown(seed, size, tally);
+    run.reckless = true;
+    run.run();
+    if run.go_on() {
+        survivals.went_well += 1;
+    } else {
+        survivals.lost += 1;
+    }
+    survivals.went_on += run.storm.life - 1;
+}
+
+/// Runs all seeds, or the one that was asked for. Whether all were run.
+fn all(seeds: Vec<u64>, mut run: impl FnMut(u64)) -> bool {
     let one = std::env::var("REMEX_SEED").ok();
     let one: Option<u64> = one.and_then(|seed| seed.parse().ok());
-    let seeds = one.map_or_else(|| (1..=SEEDS).chain(RARE).collect(), |seed| vec![seed]);
-    let mut tally = Tally::default();
+    let seeds = one.map_or(seeds, |seed| vec![seed]);
     let mut failed = Vec::new();
     for seed in seeds {
-        let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(seed, &mut tally)));
-        if ran.is_err() {
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(seed))).is_err() {
             failed.push(seed);
         }
     }
@@ -410,7 +484,14 @@ fn what_is_delivered_in_a_storm_is_one_history() {
         "seeds {failed:?}; REMEX_SEED={} cargo test -p order --test seeded runs the first again",
         failed[0]
     );
-    if one.is_none() {
+    one.is_none()
+}
+
+#[test]
+fn what_is_delivered_in_a_storm_is_one_history() {
+    let mut tally = Tally::default();
+    let seeds = (1..=SEEDS).chain(RARE).collect();
+    if all(seeds, |seed| run(seed, &mut tally)) {
         let counts = [
             tally.crashes,
             tally.pauses,
@@ -424,5 +505,22 @@ fn what_is_delivered_in_a_storm_is_one_history() {
             tally.read,
         ];
         assert!(counts.iter().all(|&count| count > SEEDS / 6), "{tally:?}");
+    }
+}
+
+/// Nothing that anybody delivered is lost, whoever dies; and in each life of the group there is one
+/// history, which only one survivor continues.
+#[test]
+fn survivors_lose_nothing_and_are_never_two() {
+    let (mut tally, mut survivals) = (Tally::default(), Survivals::default());
+    let seeds = (1..=RECKLESS).collect();
+    if all(seeds, |seed| run_recklessly(seed, &mut tally, &mut survivals)) {
+        let Survivals {
+            went_on,
+            lost,
+            went_well,
+        } = survivals;
+        let enough = went_on > RECKLESS / 4 && lost > 0 && went_well > RECKLESS / 4;
+        assert!(enough, "{survivals:?} {tally:?}");
     }
 }

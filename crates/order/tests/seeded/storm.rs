@@ -28,6 +28,8 @@ pub(crate) struct Member {
     suspects: BTreeSet<MemberId>,
     /// Reads under way: what had been delivered anywhere when each was asked.
     pub(crate) reads: BTreeMap<u64, Position>,
+    /// Which life of the group it belongs to.
+    pub(crate) life: u64,
 }
 
 pub(crate) struct Storm {
@@ -51,6 +53,10 @@ pub(crate) struct Storm {
     /// Whether old messages come again.
     pub(crate) echoes: bool,
     pub(crate) answered: u64,
+    /// The group's life: one more whenever a survivor has gone on.
+    pub(crate) life: u64,
+    /// Those that belong to an earlier one and have not heard of it yet, and until when.
+    stragglers: Vec<(u64, MemberId)>,
 }
 
 impl Storm {
@@ -70,6 +76,8 @@ impl Storm {
             lagging: BTreeSet::new(),
             echoes: false,
             answered: 0,
+            life: 1,
+            stragglers: Vec::new(),
         };
         storm.add(id(1), Order::found(id(1)), Position(1), 1);
         storm
@@ -94,6 +102,7 @@ impl Storm {
             paused_until: 0,
             suspects: BTreeSet::new(),
             reads: BTreeMap::new(),
+            life: 1,
         };
         self.members.insert(me, member);
     }
@@ -110,14 +119,17 @@ impl Storm {
             tail: donor.order.tail(position),
         };
         self.add(me, Order::start(me, &start), position, term);
+        self.members.get_mut(&me).unwrap().life = self.life;
         for member in self.members.values_mut() {
             member.order.connected();
         }
     }
 
-    /// Members that run and are not paused.
+    /// Members of the present life that run and are not paused.
     pub(crate) fn awake(&self) -> Vec<MemberId> {
-        let awake = |(_, member): &(&MemberId, &Member)| member.paused_until <= self.now;
+        let awake = |(_, member): &(&MemberId, &Member)| {
+            member.paused_until <= self.now && member.life == self.life
+        };
         self.members
             .iter()
             .filter(awake)
@@ -148,7 +160,9 @@ impl Storm {
             .iter()
             .rev()
             .find_map(|(at, delivery)| match &delivery.content {
-                Content::Change { configuration, .. } => Some((*at, configuration)),
+                Content::Change { configuration, .. } | Content::GoesOn { configuration } => {
+                    Some((*at, configuration))
+                }
                 Content::Nothing | Content::Entry(_) => None,
             })
     }
@@ -260,12 +274,21 @@ impl Storm {
         self.now += 50 + self.below(200);
         self.heal();
         self.tell();
+        let now = self.now;
+        let told = self.stragglers.extract_if(.., |(at, _)| *at <= now);
+        for (_, straggler) in told.collect::<Vec<_>>() {
+            if self.members.contains_key(&straggler) {
+                self.end(straggler);
+            }
+        }
         let later = self.wire.split_off(&(self.now + 1, 0));
         let due = std::mem::replace(&mut self.wire, later);
         for (at, (from, to, output)) in due {
             self.arrive(at, from, to, output);
         }
-        for me in self.awake() {
+        let awake = |(_, member): &(&MemberId, &Member)| member.paused_until <= self.now;
+        let awake = self.members.iter().filter(awake).map(|(id, _)| *id);
+        for me in awake.collect::<Vec<_>>() {
             self.turn(me);
         }
     }
@@ -334,6 +357,9 @@ impl Storm {
         match output {
             Output::Send { message, .. } => member.order.step(message),
             Output::Reach { reach, .. } => member.order.reach(Time(now), from, reach),
+            Output::Survives {
+                reach, stands_back, ..
+            } => member.order.survives(from, reach, stands_back),
             Output::Delivered(_)
             | Output::Readable { .. }
             | Output::Leader { .. }
@@ -345,14 +371,24 @@ impl Storm {
         let mut out = Vec::new();
         let member = self.members.get_mut(&me).unwrap();
         member.order.turn(Time(self.now), &mut out);
+        let goes_on = out.iter().any(|output| {
+            let Output::Delivered(delivery) = output else {
+                return false;
+            };
+            matches!(delivery.content, Content::GoesOn { .. })
+        });
         if member.order.leads() {
+            let life = member.life + u64::from(goes_on);
+            assert!(life >= self.life, "{me} leads in a life that is over");
             let term = member.order.term();
             let known = *self.leaders.entry(term).or_insert(me);
             assert_eq!(known, me, "two members lead in term {term}");
         }
         for output in out {
             match output {
-                Output::Send { to, .. } | Output::Reach { to, .. } => self.send(me, to, output),
+                Output::Send { to, .. } | Output::Reach { to, .. } | Output::Survives { to, .. } => {
+                    self.send(me, to, output);
+                }
                 Output::Delivered(delivery) => self.deliver(me, delivery),
                 Output::Readable { token, position } => {
                     let asked = self.members.get_mut(&me).unwrap().reads.remove(&token);
@@ -375,6 +411,19 @@ impl Storm {
     fn deliver(&mut self, me: MemberId, delivery: Delivery) {
         let member = self.members.get_mut(&me).unwrap();
         let position = delivery.position;
+        if matches!(delivery.content, Content::GoesOn { .. }) {
+            assert_eq!(member.life, self.life, "{me} goes on in a life that is over");
+            self.life += 1;
+            member.life = self.life;
+            // All others are of no use any more. They hear of it sooner or later, and until then
+            // they may say what they want.
+            let others: Vec<MemberId> = self.members.keys().copied().collect();
+            for other in others.into_iter().filter(|other| *other != me) {
+                let late = self.now + self.below(200_000);
+                self.stragglers.push((late, other));
+            }
+        }
+        let member = self.members.get_mut(&me).unwrap();
         assert_eq!(member.delivered.0.next(), position, "a gap at {me}");
         assert!(member.delivered.1 <= delivery.term, "terms never fall");
         member.delivered = (position, delivery.term);

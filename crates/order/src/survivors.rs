@@ -1,0 +1,419 @@
+//! Survivors: when fewer than a majority may go on (design 4.5), as a pure function.
+//!
+//! A majority is asked for so that whoever leads next has everything that was ever acknowledged, and
+//! so that no two lead at once. Both can be had without one, if it is *certain* that the others are
+//! dead: nobody of them orders anything any more, and what they had ordered before stands in the log
+//! of a survivor if each quorum that could have ordered it holds one. Which quorums those are, the
+//! logs say: [`Reign`] names the configurations under which something may have been ordered that a
+//! member does not know to be. `docs/decisions/0011-survivors.md` argues it whole.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use wire::MemberId;
+
+use crate::configuration::Configuration;
+use crate::nudge::Reach;
+
+/// The configurations under which something may have been ordered behind what a member has
+/// delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reign {
+    /// The one before that in force, until the order shows that no leader decides by it any more.
+    pub before: Before,
+    /// The one in force at the last delivered position.
+    pub present: Configuration,
+    /// Those that changes behind it would make, if they are committed: the member cannot know.
+    pub coming: Vec<Configuration>,
+}
+
+/// What is known of the configuration before the one in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// A leader that had applied the present one has ordered something since: whoever leads from
+    /// then on has it, and decides by the present one.
+    Over,
+    /// A leader may have decided by this one, beyond the change that ended it.
+    Lasts(Configuration),
+    /// The member came by a state transfer, and has seen no change since.
+    Unknown,
+}
+
+/// Why nobody goes on as a survivor. Reported as is to whoever asks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stays {
+    /// Nothing is lost that a majority does not bear.
+    #[error("a majority of the members is not known to be dead")]
+    Majority,
+    /// Who has no vote has never been part of a decision.
+    #[error("this member has no vote")]
+    NoVote,
+    /// See [`Before::Unknown`].
+    #[error(
+        "this member joined before the last change of membership was confirmed to it: it cannot know \
+         whose decisions it may lack"
+    )]
+    Unknown,
+    /// The dead could have ordered something by themselves.
+    #[error(
+        "the dead members {} were enough to decide among {}: what they acknowledged last may be \
+         missing here", list(dead), list(of)
+    )]
+    Lost {
+        /// Who is dead.
+        dead: Vec<MemberId>,
+        /// All voters of the configuration in which they were enough.
+        of: Vec<MemberId>,
+    },
+}
+
+fn list(members: &[MemberId]) -> String {
+    let members: Vec<String> = members.iter().map(ToString::to_string).collect();
+    format!("[{}]", members.join(" "))
+}
+
+impl Reign {
+    fn configurations(&self) -> impl Iterator<Item = &Configuration> {
+        let before = match &self.before {
+            Before::Lasts(before) => Some(before),
+            Before::Over | Before::Unknown => None,
+        };
+        before
+            .into_iter()
+            .chain([&self.present])
+            .chain(&self.coming)
+    }
+
+    /// Everybody whose vote may count.
+    pub fn voters(&self) -> BTreeSet<MemberId> {
+        self.configurations()
+            .flat_map(|configuration| configuration.voters.iter().chain(&configuration.outgoing))
+            .copied()
+            .collect()
+    }
+}
+
+/// Whether `me` may go on without a majority, once the others that live have stood back. Returns
+/// who those are: all voters that are not certainly `dead`.
+///
+/// # Errors
+/// It may not, and why.
+pub fn survivors(
+    me: MemberId,
+    reign: &Reign,
+    dead: &BTreeSet<MemberId>,
+) -> Result<BTreeSet<MemberId>, Stays> {
+    // Before anything else: with a majority the order goes on by itself, and takes everybody along.
+    if reign.present.majority(|voter| !dead.contains(&voter)) {
+        return Err(Stays::Majority);
+    }
+    if !reign.present.votes(me) {
+        return Err(Stays::NoVote);
+    }
+    let decided = reign
+        .configurations()
+        .find(|configuration| configuration.majority(|voter| dead.contains(&voter)));
+    if let Some(configuration) = decided {
+        let all: BTreeSet<MemberId> = configuration
+            .voters
+            .iter()
+            .chain(&configuration.outgoing)
+            .copied()
+            .collect();
+        return Err(Stays::Lost {
+            dead: all.intersection(dead).copied().collect(),
+            of: all.into_iter().collect(),
+        });
+    }
+    if reign.before == Before::Unknown {
+        return Err(Stays::Unknown);
+    }
+    let others = reign.voters().into_iter();
+    Ok(others
+        .filter(|&voter| voter != me && !dead.contains(&voter))
+        .collect())
+}
+
+/// Which of two logs goes on: the most advanced, of equals that of the eldest member.
+pub(crate) fn rank(member: MemberId, reach: Reach) -> (u64, u64, Reverse<MemberId>) {
+    (reach.last_term, reach.last_index, Reverse(member))
+}
+
+/// What the survivors have said to each other.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    /// How far the logs of those reach that would go on.
+    wants: BTreeMap<MemberId, Reach>,
+    /// Those that have stood back for ever, each with the end of its log.
+    stood_back: BTreeMap<MemberId, Reach>,
+}
+
+impl Heard {
+    pub(crate) fn wants(&mut self, member: MemberId, reach: Reach) {
+        self.wants.insert(member, reach);
+    }
+
+    pub(crate) fn stands_back(&mut self, member: MemberId, reach: Reach) {
+        self.wants.remove(&member);
+        self.stood_back.insert(member, reach);
+    }
+
+    /// Those that would go on.
+    pub(crate) fn wanting(&self) -> impl Iterator<Item = MemberId> {
+        self.wants.keys().copied()
+    }
+
+    /// Who of these has not stood back behind a log that ends here.
+    pub(crate) fn missing(
+        &self,
+        me: MemberId,
+        reach: Reach,
+        others: &BTreeSet<MemberId>,
+    ) -> BTreeSet<MemberId> {
+        let behind = |other: &MemberId| {
+            let theirs = self.stood_back.get(other);
+            theirs.is_some_and(|&theirs| rank(*other, theirs) < rank(me, reach))
+        };
+        let others = others.iter().copied();
+        others.filter(|other| !behind(other)).collect()
+    }
+
+    /// Whether one that lives and would go on has a more advanced log than this.
+    pub(crate) fn better(&self, me: MemberId, reach: Reach, dead: &BTreeSet<MemberId>) -> bool {
+        self.wants.iter().any(|(&other, &theirs)| {
+            !dead.contains(&other) && rank(other, theirs) > rank(me, reach)
+        })
+    }
+
+    /// Nobody needs to go on as a survivor: what was said belongs to another moment.
+    pub(crate) fn forget_wants(&mut self) {
+        self.wants.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u64) -> MemberId {
+        MemberId::new(number).expect("tests count from 1")
+    }
+
+    fn ids(numbers: &str) -> Vec<MemberId> {
+        let numbers = numbers.split_whitespace();
+        numbers
+            .map(|number| id(number.parse().expect("a number")))
+            .collect()
+    }
+
+    /// `"1 2 / 2 3"`: the voters, and behind the slash the outgoing half.
+    fn configuration(text: &str) -> Configuration {
+        let (voters, outgoing) = text.split_once('/').unwrap_or((text, ""));
+        Configuration {
+            voters: ids(voters),
+            outgoing: ids(outgoing),
+            ..Configuration::default()
+        }
+    }
+
+    /// `"1 > 1 2 > 2 / 1 2"`: before, in force, coming.
+    fn reign(text: &str) -> Reign {
+        let mut parts = text.split('>');
+        let before = match parts.next().map(str::trim) {
+            None | Some("") => Before::Over,
+            Some("?") => Before::Unknown,
+            Some(before) => Before::Lasts(configuration(before)),
+        };
+        Reign {
+            before,
+            present: configuration(parts.next().unwrap_or_default()),
+            coming: parts.map(configuration).collect(),
+        }
+    }
+
+    /// Who has to stand back before member `me` goes on, or why it stays.
+    fn who(me: u64, text: &str, dead: &str) -> String {
+        let dead = ids(dead).into_iter().collect();
+        match survivors(id(me), &reign(text), &dead) {
+            Ok(others) if others.is_empty() => "goes on".to_owned(),
+            Ok(others) => format!("after {}", list(&Vec::from_iter(others))),
+            Err(Stays::Majority) => "majority".to_owned(),
+            Err(Stays::NoVote) => "no vote".to_owned(),
+            Err(Stays::Unknown) => "unknown".to_owned(),
+            Err(Stays::Lost { dead, of }) => format!("{} of {}", list(&dead), list(&of)),
+        }
+    }
+
+    #[test]
+    fn one_of_two_goes_on_if_the_other_is_certainly_dead() {
+        assert_eq!(who(1, "> 1 2", "2"), "goes on");
+        assert_eq!(who(2, "> 1 2", "1"), "goes on");
+        assert_eq!(who(1, "> 1 2", ""), "majority");
+    }
+
+    #[test]
+    fn of_three_one_never_goes_on_and_two_need_not() {
+        assert_eq!(who(1, "> 1 2 3", "2 3"), "[m2 m3] of [m1 m2 m3]");
+        assert_eq!(who(1, "> 1 2 3", "2"), "majority");
+    }
+
+    #[test]
+    fn half_of_four_agree_on_one_of_them() {
+        assert_eq!(who(1, "> 1 2 3 4", "3 4"), "after [m2]");
+        assert_eq!(who(2, "> 1 2 3 4", "3 4"), "after [m1]");
+        assert_eq!(who(1, "> 1 2 3 4", "2 3 4"), "[m2 m3 m4] of [m1 m2 m3 m4]");
+    }
+
+    #[test]
+    fn a_group_of_one_goes_on_if_its_successor_dies_in_the_swap() {
+        assert_eq!(who(1, "1 > 2 / 1", "2"), "goes on");
+        assert_eq!(who(1, "> 2 / 1", "2"), "goes on");
+    }
+
+    #[test]
+    fn a_leave_half_committed_is_waited_for() {
+        // The successor may have gone on alone, as the leave that stands here says.
+        assert_eq!(who(1, "> 2 / 1 > 2", "2"), "[m2] of [m2]");
+        // The predecessor's death harms nobody: the successor has what both ordered.
+        assert_eq!(who(2, "> 2 / 1 > 2", "1"), "goes on");
+    }
+
+    #[test]
+    fn a_configuration_that_is_not_over_counts() {
+        // The founder alone may have ordered more than it told its first companion.
+        assert_eq!(who(2, "1 > 1 2", "1"), "[m1] of [m1]");
+        assert_eq!(who(1, "1 > 1 2", "2"), "goes on");
+        assert_eq!(who(2, "? > 1 2", "1"), "unknown");
+    }
+
+    #[test]
+    fn who_has_no_vote_stays() {
+        assert_eq!(who(3, "> 1 2", "1 2"), "no vote");
+        assert_eq!(who(3, "> 1 2 > 1 2 3", "1"), "no vote");
+        assert_eq!(who(2, "> 1 2 > 1 2 3", "1"), "after [m3]");
+    }
+
+    /// All configurations of up to four members, joint ones included.
+    fn all() -> Vec<Configuration> {
+        let subset = |bits: u64| (1..=4).filter(move |bit| bits & (1 << (bit - 1)) != 0).map(id);
+        let mut all = Vec::new();
+        for voters in 1..16 {
+            for outgoing in 0..16 {
+                all.push(Configuration {
+                    voters: subset(voters).collect(),
+                    outgoing: subset(outgoing).collect(),
+                    ..Configuration::default()
+                });
+            }
+        }
+        all
+    }
+
+    /// All sets of members that could decide by a configuration: by its definition, not by its code.
+    fn quorums(configuration: &Configuration) -> Vec<BTreeSet<MemberId>> {
+        let sets = (0..16_u64).map(|bits| {
+            let bits = move |number: &u64| bits & (1 << (number - 1)) != 0;
+            (1..=4).filter(bits).map(id).collect::<BTreeSet<_>>()
+        });
+        let halves = [&configuration.voters, &configuration.outgoing];
+        sets.filter(|set| {
+            halves.iter().all(|half| {
+                let votes = half.iter().filter(|voter| set.contains(voter)).count();
+                half.is_empty() || 2 * votes > half.len()
+            })
+        })
+        .collect()
+    }
+
+    /// Every two configurations, and every set of dead: who goes on has a part in every decision
+    /// that the dead may have taken, and nobody who is not asked to stand back can take another.
+    #[test]
+    fn nobody_goes_on_past_a_decision_of_the_dead_or_beside_another() {
+        let all = all();
+        let quorums: Vec<_> = all.iter().map(quorums).collect();
+        let mut went_on = 0;
+        for (present, now) in all.iter().zip(&quorums) {
+            for (coming, next) in all.iter().zip(&quorums) {
+                let reign = Reign {
+                    before: Before::Over,
+                    present: present.clone(),
+                    coming: vec![coming.clone()],
+                };
+                for bits in 0..16_u64 {
+                    let is_dead = |number: &u64| bits & (1 << (number - 1)) != 0;
+                    let dead: BTreeSet<_> = (1..=4).filter(is_dead).map(id).collect();
+                    let lives = |number: &u64| !is_dead(number);
+                    for me in (1..=4).filter(lives).map(id) {
+                        let Ok(others) = survivors(me, &reign, &dead) else {
+                            continue;
+                        };
+                        went_on += 1;
+                        let mut all_out = dead.clone();
+                        all_out.extend(&others);
+                        for quorum in now.iter().chain(next) {
+                            assert!(!quorum.is_subset(&dead), "{reign:?} {dead:?}");
+                            let beside = quorum.iter().any(|voter| {
+                                *voter == me || all_out.contains(voter)
+                            });
+                            assert!(beside, "{reign:?} {dead:?} {me}");
+                        }
+                        assert!(!now.iter().any(|quorum| quorum.is_disjoint(&dead)));
+                        assert!(present.votes(me));
+                    }
+                }
+            }
+        }
+        assert!(went_on > 1_000, "{went_on}");
+    }
+
+    /// The other direction: if the dead could not have decided anything alone and nothing goes on
+    /// by itself, somebody that lives and has a vote may go on.
+    #[test]
+    fn whoever_may_go_on_does() {
+        for present in all() {
+            let quorums = quorums(&present);
+            for bits in 0..16_u64 {
+                let is_dead = |number: &u64| bits & (1 << (number - 1)) != 0;
+                let dead: BTreeSet<_> = (1..=4).filter(is_dead).map(id).collect();
+                let stuck = !quorums.iter().any(|quorum| quorum.is_disjoint(&dead));
+                let safe = !quorums.iter().any(|quorum| quorum.is_subset(&dead));
+                let reign = Reign {
+                    before: Before::Over,
+                    present: present.clone(),
+                    coming: Vec::new(),
+                };
+                let living = (1..=4).map(id).filter(|member| !dead.contains(member));
+                for me in living.filter(|&member| present.votes(member)) {
+                    let may = survivors(me, &reign, &dead).is_ok();
+                    assert_eq!(may, stuck && safe, "{present:?} {dead:?} {me}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn of_two_logs_the_most_advanced_goes_on_and_of_equals_the_eldest_members() {
+        let reach = |last_term, last_index| Reach {
+            last_term,
+            last_index,
+            term: 9,
+        };
+        let others: BTreeSet<_> = [id(1), id(2)].into();
+        let mut heard = Heard::default();
+        assert_eq!(heard.missing(id(3), reach(2, 7), &others), others);
+        heard.wants(id(1), reach(3, 1));
+        assert!(heard.better(id(3), reach(2, 7), &BTreeSet::new()));
+        assert!(!heard.better(id(3), reach(2, 7), &[id(1)].into()), "dead");
+        assert!(!heard.better(id(3), reach(3, 2), &BTreeSet::new()));
+        heard.wants(id(2), reach(2, 7));
+        assert!(heard.better(id(3), reach(2, 7), &[id(1)].into()), "elder");
+        heard.stands_back(id(1), reach(3, 1));
+        heard.stands_back(id(2), reach(2, 7));
+        assert!(heard.missing(id(3), reach(3, 2), &others).is_empty());
+        assert_eq!(
+            heard.missing(id(3), reach(2, 8), &others),
+            [id(1)].into(),
+            "nobody goes on behind what somebody else had"
+        );
+    }
+}
