@@ -1,9 +1,7 @@
 //! Configurations: whose votes count, and the steps from one to the next.
 
 use minicbor::{Decode, Encode};
-use raft::eraftpb::{
-    ConfChangeTransition, ConfChangeType, ConfChangeV2, ConfState, Entry,
-};
+use raft::eraftpb::{ConfChangeTransition, ConfChangeType, ConfChangeV2, ConfState, Entry};
 use wire::engine::{EngineStep, LogEntry};
 use wire::{MemberId, Position};
 

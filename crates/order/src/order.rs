@@ -713,10 +713,7 @@ impl Order {
         let led = self
             .leader()
             .filter(|&leader| self.configuration.votes(leader));
-        let before = std::mem::replace(
-            &mut self.configuration,
-            Configuration::from_engine(&state),
-        );
+        let before = std::mem::replace(&mut self.configuration, Configuration::from_engine(&state));
         self.going_on.changed(before);
         self.configured_at = entry.index;
         self.node.mut_store().keep_configuration(state);

@@ -57,7 +57,9 @@ pub enum Stays {
     /// The dead could have ordered something by themselves.
     #[error(
         "the dead members {} were enough to decide among {}: what they acknowledged last may be \
-         missing here", list(dead), list(of)
+         missing here",
+        list(dead),
+        list(of)
     )]
     Lost {
         /// Who is dead.
@@ -295,7 +297,11 @@ mod tests {
 
     /// All configurations of up to four members, joint ones included.
     fn all() -> Vec<Configuration> {
-        let subset = |bits: u64| (1..=4).filter(move |bit| bits & (1 << (bit - 1)) != 0).map(id);
+        let subset = |bits: u64| {
+            (1..=4)
+                .filter(move |bit| bits & (1 << (bit - 1)) != 0)
+                .map(id)
+        };
         let mut all = Vec::new();
         for voters in 1..16 {
             for outgoing in 0..16 {
@@ -352,9 +358,9 @@ mod tests {
                         all_out.extend(&others);
                         for quorum in now.iter().chain(next) {
                             assert!(!quorum.is_subset(&dead), "{reign:?} {dead:?}");
-                            let beside = quorum.iter().any(|voter| {
-                                *voter == me || all_out.contains(voter)
-                            });
+                            let beside = quorum
+                                .iter()
+                                .any(|voter| *voter == me || all_out.contains(voter));
                             assert!(beside, "{reign:?} {dead:?} {me}");
                         }
                         assert!(!now.iter().any(|quorum| quorum.is_disjoint(&dead)));

@@ -514,13 +514,15 @@ fn what_is_delivered_in_a_storm_is_one_history() {
 fn survivors_lose_nothing_and_are_never_two() {
     let (mut tally, mut survivals) = (Tally::default(), Survivals::default());
     let seeds = (1..=RECKLESS).collect();
-    if all(seeds, |seed| run_recklessly(seed, &mut tally, &mut survivals)) {
+    if all(seeds, |seed| {
+        run_recklessly(seed, &mut tally, &mut survivals)
+    }) {
         let Survivals {
             went_on,
             lost,
             went_well,
         } = survivals;
-        let enough = went_on > RECKLESS / 4 && lost > 0 && went_well > RECKLESS / 4;
+        let enough = went_on > RECKLESS / 4 && lost > 0 && went_well > RECKLESS / 6;
         assert!(enough, "{survivals:?} {tally:?}");
     }
 }

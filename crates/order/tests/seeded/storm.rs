@@ -386,7 +386,9 @@ impl Storm {
         }
         for output in out {
             match output {
-                Output::Send { to, .. } | Output::Reach { to, .. } | Output::Survives { to, .. } => {
+                Output::Send { to, .. }
+                | Output::Reach { to, .. }
+                | Output::Survives { to, .. } => {
                     self.send(me, to, output);
                 }
                 Output::Delivered(delivery) => self.deliver(me, delivery),
@@ -412,7 +414,10 @@ impl Storm {
         let member = self.members.get_mut(&me).unwrap();
         let position = delivery.position;
         if matches!(delivery.content, Content::GoesOn { .. }) {
-            assert_eq!(member.life, self.life, "{me} goes on in a life that is over");
+            assert_eq!(
+                member.life, self.life,
+                "{me} goes on in a life that is over"
+            );
             self.life += 1;
             member.life = self.life;
             // All others are of no use any more. They hear of it sooner or later, and until then
