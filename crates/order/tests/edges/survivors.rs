@@ -302,3 +302,31 @@ fn a_learner_that_was_left_behind_does_no_harm() {
     world.nodes.remove(&id(3));
     lives(&mut world, 1, 4);
 }
+
+/// The successor may have ended the swap and decided more alone: its predecessor cannot know.
+#[test]
+fn a_leave_half_committed_is_waited_for() {
+    let mut world = World::of(1);
+    world.join(2);
+    world.change(Step::Swap {
+        joiner: id(2),
+        leaver: id(1),
+    });
+    world.quiet();
+    let now = wire::Time(world.now);
+    world.order(1).hand_over(now, id(2)).unwrap();
+    world.until("the successor leads", |world| world.get(2).leads());
+    world.quiet();
+    world
+        .order(2)
+        .change(Step::Settle, b"settle".to_vec())
+        .unwrap();
+    let settle = world.get(2).last();
+    world.until("the leave comes", |world| world.get(1).last() == settle);
+    assert!(world.get(1).configuration().joint());
+    world.lose(2, true);
+    world.quiet();
+    assert_eq!(goes_on(&world, 1), []);
+    let (dead, of) = (vec![id(2)], vec![id(2)]);
+    assert_eq!(world.get(1).survival(), Err(Stays::Lost { dead, of }));
+}
