@@ -10,14 +10,15 @@ mod lead;
 mod output;
 mod propose;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use order::{Order, Reach, Refusal, Start, Step, Tail};
+use order::{Order, Reach, Refusal, Start, Stays, Step, Tail};
 use wire::frame::to_bytes;
 use wire::log::{Change, ChangeEntry, ENTRY_FORMAT, Origin, Proposal};
+use wire::member::Member;
 use wire::peer::PeerMessage;
 use wire::{MemberId, OrderedTime, Position, Time};
 
@@ -30,7 +31,7 @@ use crate::parting::Parting;
 use lead::Posted;
 use propose::origin;
 
-pub use output::{Delivered, Greeting, NotTaken, Output};
+pub use output::{Delivered, Greeting, NotTaken, Output, Survived};
 
 /// Above this many bytes of log its leader refuses requests: the memory that a member may need for
 /// the order, several seconds of full load.
@@ -53,6 +54,8 @@ pub struct Group {
     /// The term of the last delivered position.
     term: u64,
     dead: BTreeMap<MemberId, String>,
+    /// This member as the last view that lists it does.
+    own: Option<Member>,
     joiners: Joiners,
     parting: Parting,
     posted: Posted,
@@ -121,6 +124,7 @@ impl Group {
             delivered: position,
             term,
             dead: BTreeMap::new(),
+            own: None,
             joiners: Joiners::default(),
             parting: Parting::default(),
             posted: Posted::default(),
@@ -129,6 +133,7 @@ impl Group {
             peers_told: false,
             led_by: (None, 0),
         };
+        group.remember_own();
         group.watch(now);
         group
     }
@@ -137,12 +142,14 @@ impl Group {
 
     /// How to greet a peer that dials.
     pub fn greet(&self, incarnation: u64, member: MemberId) -> Greeting {
-        if incarnation != self.membership.incarnation {
+        let view = self.membership.view.position;
+        if incarnation > self.membership.incarnation {
+            // It will tell us, when we dial, that our life of the group is over.
             Greeting::OtherIncarnation
+        } else if incarnation < self.membership.incarnation {
+            Greeting::Removed { view }
         } else if self.membership.is_past(member) {
-            Greeting::Removed {
-                view: self.membership.view.position,
-            }
+            Greeting::Removed { view }
         } else {
             Greeting::Welcome
         }
@@ -222,6 +229,19 @@ impl Group {
                 };
                 self.joiners.heard(from, progress);
             }
+            PeerMessage::Survives {
+                last_term,
+                last_index,
+                term,
+                stands_back,
+            } => {
+                let reach = Reach {
+                    last_term,
+                    last_index,
+                    term,
+                };
+                self.order.survives(from, reach, stands_back);
+            }
             PeerMessage::Left { view } => self.parting.heard(now.time, from, view),
             // A sign of life says no more; the others do not belong on a peer's link.
             PeerMessage::Alive { .. }
@@ -255,7 +275,8 @@ impl Group {
 
     /// An execution daemon holds the exit of this member's process: certain death.
     pub fn died(&mut self, incarnation: u64, member: MemberId, how: String) {
-        let known = self.membership.everybody().any(|other| other.id == member);
+        let known = self.membership.everybody().any(|other| other.id == member)
+            || self.order.concerns(member);
         if incarnation == self.membership.incarnation && known && member != self.me {
             self.order.dead(member);
             self.dead.insert(member, how);
@@ -450,6 +471,14 @@ impl Group {
         }
     }
 
+    fn remember_own(&mut self) {
+        let own = self
+            .membership
+            .everybody()
+            .find(|member| member.id == self.me);
+        self.own = own.cloned().or(self.own.take());
+    }
+
     fn watch(&mut self, now: Now) {
         let peers: Vec<MemberId> = self.peers().into_iter().map(|(peer, _)| peer).collect();
         self.detector.watch(now.time, peers);
@@ -539,6 +568,24 @@ impl Group {
     /// Whether a majority of the voters is heard from here.
     pub fn available(&self) -> bool {
         self.order.reaches_majority()
+    }
+
+    /// Who has to stand back before this member goes on as a survivor (design 4.5).
+    ///
+    /// # Errors
+    /// It does not, and why.
+    pub fn survival(&self) -> Result<BTreeSet<MemberId>, Stays> {
+        self.order.survival()
+    }
+
+    /// Whether this member has stood back for another survivor: it does nothing any more.
+    pub fn stands_back(&self) -> bool {
+        self.order.stands_back()
+    }
+
+    /// How a member's process ended, if an execution daemon holds its exit.
+    pub fn death(&self, member: MemberId) -> Option<&str> {
+        self.dead.get(&member).map(String::as_str)
     }
 
     /// Whether a change of membership is under way.

@@ -207,7 +207,8 @@ impl Joining {
             | PeerMessage::Alive { .. }
             | PeerMessage::Reach { .. }
             | PeerMessage::Died { .. }
-            | PeerMessage::Left { .. } => {}
+            | PeerMessage::Left { .. }
+            | PeerMessage::Survives { .. } => {}
         }
     }
 

@@ -17,9 +17,9 @@ mod parting;
 
 pub use clock::{Clock, Now};
 pub use detector::{Detector, Verdict};
-pub use group::{Delivered, Greeting, Group, LOG_BYTES_MAX, NotTaken, Output};
+pub use group::{Delivered, Greeting, Group, LOG_BYTES_MAX, NotTaken, Output, Survived};
 pub use joiners::Progress;
 pub use joining::{Admitted, Joining, JoiningOutput};
 pub use links::Links;
 pub use membership::{Joiner, Membership, Snapshot, SnapshotError, Transfer, View};
-pub use order::{Configuration, Refusal, Start, Tail};
+pub use order::{Configuration, Refusal, Start, Stays, Tail};

@@ -204,6 +204,27 @@ impl Membership {
         true
     }
 
+    /// One member goes on alone, in a life of the group that begins here (design 4.5).
+    pub(crate) fn survived(
+        &mut self,
+        position: Position,
+        survivor: Member,
+        configuration: Configuration,
+    ) {
+        self.incarnation += 1;
+        self.configuration = configuration;
+        self.leader = None;
+        self.joiners.clear();
+        self.view = View {
+            position,
+            members: vec![Member {
+                standing: Standing::Serving,
+                ..survivor
+            }],
+            leaving: None,
+        };
+    }
+
     /// Applies a change of membership that the order has put into force.
     pub fn changed(&mut self, position: Position, change: &Change, configuration: Configuration) {
         self.configuration = configuration;
@@ -406,6 +427,37 @@ mod tests {
         assert_eq!(membership.view.position, Position(5));
         assert_eq!(seniority(&membership), [1]);
         assert_eq!(membership.view.serving().count(), 0);
+    }
+
+    #[test]
+    fn a_survivor_is_alone_in_another_incarnation_and_ids_go_on() {
+        let mut membership = founded();
+        for number in 2..=3 {
+            change(&mut membership, 10 * number, &Change::Admit(member(number)));
+        }
+        let promote = Change::Promote {
+            joiner: id(2),
+            replaces: Some(id(1)),
+        };
+        change(&mut membership, 31, &promote);
+        let silent = Proposal::Standing {
+            member: id(2),
+            standing: Standing::Suspected,
+        };
+        membership.ordered(Position(32), &silent);
+        membership.ordered(Position(33), &Proposal::Leads { member: id(1) });
+        let survivor = membership.view.members[1].clone();
+        let alone = Configuration {
+            voters: vec![id(2)],
+            ..Configuration::default()
+        };
+        membership.survived(Position(40), survivor, alone);
+        assert_eq!(seniority(&membership), [2]);
+        assert!(membership.view.serves(id(2)));
+        assert_eq!(membership.view.position, Position(40));
+        assert_eq!((membership.incarnation, membership.next_member), (2, 4));
+        assert_eq!((membership.leader, membership.joiners.len()), (None, 0));
+        assert!(membership.is_past(id(1)) && membership.is_past(id(3)));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use group::{Delivered, Group, Membership, Now, Output, Snapshot};
+use group::{Delivered, Greeting, Group, Membership, Now, Output, Snapshot};
 use wire::log::{Change, Proposal};
 use wire::member::{Binary, Formats, Member, Seat, Standing};
 use wire::peer::PeerMessage;
@@ -219,6 +219,12 @@ impl World {
     fn settle(&mut self) {
         self.run("a leader of record", |world| world.leader().is_some());
         for _ in 0..50 {
+            self.step();
+        }
+    }
+
+    fn settle_for_a_while(&mut self) {
+        for _ in 0..1_000 {
             self.step();
         }
     }
@@ -493,5 +499,102 @@ fn the_log_stays_short_under_endless_load() {
         .map(|p| p.group.log_bytes())
         .collect();
     assert!(bytes.iter().all(|&bytes| bytes < 64 << 10), "{bytes:?}");
+    world.check_orders();
+}
+
+fn incarnation(world: &World, number: u64) -> u64 {
+    world.processes[&id(number)].group.membership().incarnation
+}
+
+/// Both of a group of two, whoever led: nothing is lost, and what was under way comes.
+#[test]
+fn one_of_two_goes_on_alone_within_milliseconds() {
+    for dead in [1, 2] {
+        let mut world = World::of(2);
+        world.settle();
+        let survivor = 3 - dead;
+        world.order(survivor, "under way");
+        world.kill(dead, true);
+        let before = world.now;
+        // Once or twice: what is repeated is recognised where it is applied.
+        world.run("the request is delivered", |world| {
+            world
+                .texts(survivor)
+                .first()
+                .is_some_and(|text| text == "under way")
+        });
+        assert!(world.now - before < 5_000, "{} µs", world.now - before);
+        assert_eq!(world.view(survivor), [survivor]);
+        assert_eq!(incarnation(&world, survivor), 2);
+        let process = &world.processes[&id(survivor)];
+        let survived = process.delivered.iter().find_map(|d| d.survived.clone());
+        let without = vec![(id(dead), "its process ended: killed".to_owned())];
+        assert_eq!(survived.unwrap().without, without);
+        world.settle();
+        world.join(3);
+        world.promote(3, None);
+        world.order(3, "together");
+        world.run("the group has grown again", |world| {
+            world
+                .texts(survivor)
+                .last()
+                .is_some_and(|text| text == "together")
+        });
+        world.check_orders();
+    }
+}
+
+/// Silence, however long, is no death.
+#[test]
+fn one_of_two_waits_while_the_other_is_only_silent() {
+    let mut world = World::of(2);
+    world.settle();
+    world.kill(2, false);
+    for _ in 0..50_000 {
+        world.step();
+    }
+    assert!(!world.get(1).available());
+    assert_eq!((world.view(1), incarnation(&world, 1)), (vec![1, 2], 1));
+    world.get(1).died(2, id(2), "in another life".to_owned());
+    world.settle_for_a_while();
+    assert_eq!(incarnation(&world, 1), 1);
+    world.get(1).died(1, id(2), "killed".to_owned());
+    world.settle();
+    assert_eq!((world.view(1), incarnation(&world, 1)), (vec![1], 2));
+}
+
+/// Members of the first life are told that it is over, on their links and when they dial.
+#[test]
+fn a_joiner_of_the_first_life_ends() {
+    let mut world = World::of(2);
+    world.join(3);
+    world.kill(2, true);
+    world.run("the joiner ends", |world| {
+        world.processes[&id(3)].ended.is_some()
+    });
+    assert_eq!((world.view(1), incarnation(&world, 1)), (vec![1], 2));
+    let view = world.get(1).membership().view.position;
+    assert_eq!(world.get(1).greet(1, id(3)), Greeting::Removed { view });
+    assert_eq!(world.get(3).greet(2, id(1)), Greeting::OtherIncarnation);
+}
+
+#[test]
+fn of_four_with_two_dead_one_goes_on_and_the_other_ends() {
+    let mut world = World::of(4);
+    world.settle();
+    let leader = world.leader().unwrap();
+    let other = (1..=4).find(|&number| number != leader).unwrap();
+    world.order(leader, "before");
+    world.run("delivered", |world| {
+        (1..=4).all(|number| world.texts(number) == ["before"])
+    });
+    world.kill(leader, true);
+    world.kill(other, true);
+    world.run("one goes on and one ends", |world| {
+        let went_on = |process: &&Process| process.group.membership().incarnation == 2;
+        let ended = |process: &&Process| process.ended.is_some();
+        let processes = || world.processes.values();
+        processes().filter(went_on).count() == 1 && processes().filter(ended).count() == 1
+    });
     world.check_orders();
 }

@@ -83,6 +83,23 @@ pub enum DaemonRequest {
         #[n(2)]
         lines: u32,
     },
+    /// A member that has no majority: what became of this other one, whose process ran here? `Fate`
+    /// answers. The word of a death may have been lost, or its daemon may have slept through it.
+    #[n(6)]
+    Fate {
+        /// Comes back in the answer.
+        #[n(0)]
+        token: u64,
+        /// The group's name.
+        #[n(1)]
+        group: String,
+        /// Its incarnation.
+        #[n(2)]
+        incarnation: u64,
+        /// Who.
+        #[n(3)]
+        member: MemberId,
+    },
 }
 
 impl Message for DaemonRequest {
@@ -168,10 +185,38 @@ pub enum DaemonReply {
         #[n(0)]
         token: u64,
     },
+    /// What became of a member.
+    #[n(8)]
+    Fate {
+        /// The request's token.
+        #[n(0)]
+        token: u64,
+        /// What is known here.
+        #[n(1)]
+        fate: Fate,
+    },
 }
 
 impl Message for DaemonReply {
     const KIND: Kind = Kind::DaemonReply;
+}
+
+/// What a daemon knows of a member that ran on its host.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Fate {
+    /// Nothing: it never ran here, or too long ago.
+    #[n(0)]
+    Unknown,
+    /// Its process runs, for all that is known.
+    #[n(1)]
+    Runs,
+    /// Its process is gone, certainly.
+    #[n(2)]
+    Ended {
+        /// How, for people.
+        #[n(0)]
+        how: String,
+    },
 }
 
 /// What one replica's process is to do. The daemon hands it over as JSON on the command line.

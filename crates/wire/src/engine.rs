@@ -65,7 +65,8 @@ pub struct LogEntry {
     /// Its payload: an encoded `Entry`; of a configuration change, an encoded `EngineChange`.
     #[cbor(n(3), with = "crate::frame::blob")]
     pub data: Bytes,
-    /// Its context: of a configuration change, the encoded `ChangeEntry`.
+    /// Its context: of a configuration change, the encoded `ChangeEntry`; of an empty entry that
+    /// confirms a change, the change's index in eight bytes, big-endian; else nothing.
     #[cbor(n(4), with = "crate::frame::blob")]
     pub context: Bytes,
 }

@@ -129,6 +129,23 @@ pub enum PeerMessage {
         #[n(0)]
         view: Position,
     },
+    /// Between members that live when so many are certainly dead that only survivors could go on:
+    /// how far the sender's log reaches, so that the most advanced one goes on.
+    #[n(12)]
+    Survives {
+        /// The term of its last entry.
+        #[n(0)]
+        last_term: u64,
+        /// The index of its last entry.
+        #[n(1)]
+        last_index: u64,
+        /// Its current term.
+        #[n(2)]
+        term: u64,
+        /// The sender has stood back: it never acts again, and another log goes on.
+        #[n(3)]
+        stands_back: bool,
+    },
 }
 
 impl Message for PeerMessage {

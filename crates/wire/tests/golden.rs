@@ -18,8 +18,8 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use wire::client::{Call, CallId, CallResult, ClientReply, ClientRequest, Decline, Outcome};
 use wire::daemon::{
-    Assignment, BinaryRecord, DaemonReply, DaemonRequest, Foundation, HostRecord, ReplicaRecord,
-    Role,
+    Assignment, BinaryRecord, DaemonReply, DaemonRequest, Fate, Foundation, HostRecord,
+    ReplicaRecord, Role,
 };
 use wire::engine::{EngineChange, EngineKind, EngineMessage, EngineStep, LogEntry, LogEntryKind};
 use wire::frame::{Frame, Message, decode_body, encode, split, to_bytes};
@@ -401,6 +401,7 @@ fn peer() -> Vec<Line> {
         P::Reach { .. } => "reach",
         P::Died { .. } => "died",
         P::Left { .. } => "left",
+        P::Survives { .. } => "survives",
     };
     let all = vec![
         P::Join(Join {
@@ -450,8 +451,14 @@ fn peer() -> Vec<Line> {
             how: "signal 9".to_owned(),
         },
         P::Left { view: Position(36) },
+        P::Survives {
+            last_term: 3,
+            last_index: 40,
+            term: 4,
+            stands_back: true,
+        },
     ];
-    assert_eq!(all.len(), 12, "one of each");
+    assert_eq!(all.len(), 13, "one of each");
     let mut lines: Vec<Line> = all
         .into_iter()
         .map(|message| framed(&format!("peer/{}", name(&message)), message))
@@ -615,6 +622,7 @@ fn daemons() -> Vec<Line> {
         Q::Stop { .. } => "stop",
         Q::Inventory { .. } => "inventory",
         Q::Output { .. } => "output",
+        Q::Fate { .. } => "fate",
     };
     let mut lines: Vec<Line> = [
         Q::Register {
@@ -641,6 +649,12 @@ fn daemons() -> Vec<Line> {
             process: 99,
             lines: 10,
         },
+        Q::Fate {
+            token: 5,
+            group: "group".to_owned(),
+            incarnation: 8,
+            member: id(4),
+        },
     ]
     .into_iter()
     .map(|request| framed(&format!("daemon/{}", name(&request)), request))
@@ -661,6 +675,7 @@ fn daemons() -> Vec<Line> {
         R::Inventory { .. } => "inventory",
         R::Output { .. } => "output",
         R::Stopped { .. } => "stopped",
+        R::Fate { .. } => "fate",
     };
     for reply in [
         R::Registered {
@@ -701,8 +716,18 @@ fn daemons() -> Vec<Line> {
             lines: vec!["a line".to_owned()],
         },
         R::Stopped { token: 2 },
+        R::Fate {
+            token: 5,
+            fate: Fate::Ended {
+                how: "signal 9".to_owned(),
+            },
+        },
     ] {
         lines.push(framed(&format!("daemon-reply/{}", name(&reply)), reply));
+    }
+    for (name, fate) in [("unknown", Fate::Unknown), ("runs", Fate::Runs)] {
+        let reply = R::Fate { token: 5, fate };
+        lines.push(framed(&format!("daemon-reply/fate-{name}"), reply));
     }
     lines
 }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use order::{Content, Delivery};
+use order::{Configuration, Content, Delivery};
 use wire::frame::{FrameError, decode_body};
 use wire::log::{Change, ChangeEntry, ENTRY_FORMAT, Entry, Proposal};
 use wire::peer::PeerMessage;
-use wire::{OrderedTime, Position};
+use wire::{MemberId, OrderedTime, Position};
 
 use super::propose::origin;
-use super::{Delivered, Group, Output};
+use super::{Delivered, Group, Output, Survived};
 use crate::clock::Now;
 
 impl Group {
@@ -26,6 +26,19 @@ impl Group {
                     last_term: reach.last_term,
                     last_index: reach.last_index,
                     term: reach.term,
+                };
+                out.push(Output::Send { to, message });
+            }
+            order::Output::Survives {
+                to,
+                reach,
+                stands_back,
+            } => {
+                let message = PeerMessage::Survives {
+                    last_term: reach.last_term,
+                    last_index: reach.last_index,
+                    term: reach.term,
+                    stands_back,
                 };
                 out.push(Output::Send { to, message });
             }
@@ -50,6 +63,7 @@ impl Group {
             time: self.time,
             proposals: Vec::new(),
             change: None,
+            survived: None,
             membership: Arc::clone(&self.membership),
         };
         match delivery.content {
@@ -82,6 +96,9 @@ impl Group {
                 }
                 other => return out.push(broken(delivery.position, other.map(|e| e.format))),
             },
+            Content::GoesOn { configuration } => {
+                delivered.survived = Some(self.go_on(now, delivery.position, configuration, out));
+            }
         }
         delivered.time = self.time;
         delivered.membership = Arc::clone(&self.membership);
@@ -121,6 +138,42 @@ impl Group {
         }
     }
 
+    /// We are all that is left: a life of the group that nobody else has a part in yet.
+    fn go_on(
+        &mut self,
+        now: Now,
+        position: Position,
+        configuration: Configuration,
+        out: &mut Vec<Output>,
+    ) -> Survived {
+        let left: Vec<MemberId> = self
+            .membership
+            .everybody()
+            .map(|member| member.id)
+            .filter(|&other| other != self.me)
+            .collect();
+        let fate = |&member: &MemberId| {
+            let how = self
+                .dead
+                .get(&member)
+                .map(|how| format!("its process ended: {how}"));
+            (member, how.unwrap_or_else(|| "left behind".to_owned()))
+        };
+        let without = left.iter().map(fate).collect();
+        let own = self.own.clone().expect("who has a vote stood in a view");
+        Arc::make_mut(&mut self.membership).survived(position, own, configuration);
+        // What others still had under way is over, and nobody can be brought here by replaying.
+        self.floor = Position(position.0 - 1);
+        self.joiners.keep(|_| false, |_| false);
+        for to in self.detector.watched() {
+            let message = PeerMessage::Left { view: position };
+            out.push(Output::Send { to, message });
+        }
+        self.watch(now);
+        out.push(Output::Peers(self.peers()));
+        Survived { without }
+    }
+
     fn after_change(&mut self, now: Now, change: &Change, out: &mut Vec<Output>) {
         let leaver = match change {
             Change::Settle | Change::Remove { .. } => self
@@ -136,6 +189,7 @@ impl Group {
                 message: PeerMessage::Left { view },
             });
         }
+        self.remember_own();
         if self.membership.is_past(self.me) {
             self.parting.out(now.time, self.membership.view.position);
         }

@@ -81,8 +81,17 @@ pub struct Delivered {
     pub proposals: Vec<Proposal>,
     /// The change of membership that stands here.
     pub change: Option<Change>,
+    /// This member goes on from here as the only survivor.
+    pub survived: Option<Survived>,
     /// The membership from here on.
     pub membership: Arc<Membership>,
+}
+
+/// The group goes on with one member, in another incarnation (design 4.5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Survived {
+    /// Members and joiners that it goes on without, and what is known of each.
+    pub without: Vec<(MemberId, String)>,
 }
 
 /// How to greet a peer that dials.
@@ -90,9 +99,9 @@ pub struct Delivered {
 pub enum Greeting {
     /// It belongs here.
     Welcome,
-    /// Another life of the group.
+    /// A later life of the group than ours.
     OtherIncarnation,
-    /// It is out since this view, or an earlier one.
+    /// It is out since this view, or an earlier one; or its life of the group is over.
     Removed {
         /// Our view.
         view: Position,

@@ -112,7 +112,8 @@ impl Replica {
             | PeerMessage::Alive { .. }
             | PeerMessage::Reach { .. }
             | PeerMessage::Died { .. }
-            | PeerMessage::Left { .. } => {}
+            | PeerMessage::Left { .. }
+            | PeerMessage::Survives { .. } => {}
         }
     }
 
