@@ -190,7 +190,8 @@ impl<S: Service> Executor<S> {
         );
         self.position = position;
         if !self.follows() {
-            return;
+            // Should its successor die, another one takes it from here.
+            return self.kept.hold(position, time, requests);
         }
         self.pass(time, &requests);
         let mut cx = Context {
@@ -325,6 +326,18 @@ impl<S: Service> Executor<S> {
         true
     }
 
+    /// What a donor of an earlier version has held back since the activation is executed here.
+    fn catch_up(&mut self, head: Position) {
+        if let Some(held) = self.kept.take_held() {
+            self.kept.interface.extend(&S::describe());
+            for entry in held {
+                let (position, time) = (entry.position, entry.time);
+                self.apply(position, time, entry.requests(), &mut Vec::new());
+            }
+        }
+        self.position = head;
+    }
+
     fn activate(&mut self, position: Position, version: Version) {
         assert!(
             position >= self.position,
@@ -366,7 +379,7 @@ impl<S: Service> Execute for Executor<S> {
     }
 
     fn export(&self, format: u32, out: &mut dyn Write) -> Result<(), StateError> {
-        if !self.follows() {
+        if !self.kept.is_complete() {
             let why = format!(
                 "the state stands still: the group behaves as {}, this is {}",
                 self.effective, self.own

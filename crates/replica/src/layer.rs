@@ -93,6 +93,22 @@ pub enum Effect {
         /// Whose daemon.
         host: HostRecord,
     },
+    /// Ask a daemon what became of a member whose process ran on its host.
+    Fate {
+        /// Comes back in [`Event::Daemon`].
+        token: u64,
+        /// Whose daemon.
+        host: HostRecord,
+        /// Of whom.
+        member: MemberId,
+    },
+    /// A daemon holds the exit of this member's process: certain death.
+    Died {
+        /// Who.
+        member: MemberId,
+        /// How, for people.
+        how: String,
+    },
     /// Hold links to these too, whom no view of ours lists: they may know of a later one.
     Meet {
         /// Who, and where they listen.

@@ -38,6 +38,7 @@ mod recovery;
 mod seat;
 mod status;
 mod steps;
+mod survived;
 #[cfg(test)]
 mod tests;
 mod turn;

@@ -1,6 +1,8 @@
 //! The answer to "what are you doing, and why does it wait?" (§4: management).
 
-use group::{Group, Joiner};
+use std::collections::BTreeSet;
+
+use group::{Group, Joiner, Stays};
 use wire::status::{GroupStatus, MemberStatus, SCHEMA, TransferStatus};
 
 use crate::ordered::{Ordered, member_status, upgrade_status, waits};
@@ -17,8 +19,7 @@ pub(crate) fn status(group: &Group, ordered: &Ordered) -> GroupStatus {
     let foundation = ordered.foundation();
     let mut waiting = waits(ordered, membership);
     if !group.available() {
-        let why = "no majority of the members is reached from here: nothing is ordered";
-        waiting.insert(0, why.to_owned());
+        waiting.splice(0..0, unavailable(group));
     }
     GroupStatus {
         schema: SCHEMA,
@@ -44,6 +45,61 @@ pub(crate) fn status(group: &Group, ordered: &Ordered) -> GroupStatus {
         waits: waiting,
         history: ordered.history().collect(),
     }
+}
+
+/// Why nothing is ordered, what is known of the others, and what may come of it (design 4.5).
+fn unavailable(group: &Group) -> Vec<String> {
+    let mut sentences = Vec::new();
+    let nothing = "no majority of the members is reached from here: nothing is ordered";
+    sentences.push(nothing.to_owned());
+    let me = group.me();
+    let others = group.membership().view.members.iter();
+    let others: Vec<_> = others.filter(|member| member.id != me).collect();
+    let mut hosts = BTreeSet::new();
+    for member in others {
+        let (id, host) = (member.id, &member.host);
+        sentences.push(match group.death(id) {
+            Some(how) => format!("{id} on {host} is certainly dead: {how}"),
+            None if group.lives(id) => format!("{id} on {host} answers"),
+            None => {
+                hosts.insert(host.as_str());
+                format!("{id} on {host} is silent, and nobody says that its process has ended")
+            }
+        });
+    }
+    let hosts = Vec::from_iter(hosts).join(", ");
+    let back = format!(
+        "an operator may bring back {hosts} and the execution daemon there: it says what became of          its processes, also of those that ended without it"
+    );
+    if group.stands_back() {
+        let why = "this member has stood back for another one with a more advanced log, and ends when                    it hears that the group goes on";
+        sentences.push(why.to_owned());
+        return sentences;
+    }
+    match group.survival() {
+        Ok(others) => {
+            let others: Vec<String> = others.iter().map(ToString::to_string).collect();
+            let others = others.join(" and ");
+            sentences.push(format!(
+                "this member goes on by itself once {others} have compared their logs with its own, or                  are certainly dead"
+            ));
+        }
+        Err(Stays::Majority) => sentences.push(
+            "the group goes on by itself when enough of them answer, or when enough are certainly              dead: silence alone proves no death"
+                .to_owned(),
+        ),
+        Err(why @ (Stays::Lost { .. } | Stays::NoVote | Stays::Unknown)) => {
+            sentences.push(format!("{why}: this member does not go on by itself"));
+            if matches!(why, Stays::Lost { .. }) {
+                let anew = "an operator who can do without what the dead acknowledged may stop what is                             left and create the group again, from nothing";
+                sentences.push(anew.to_owned());
+            }
+        }
+    }
+    if !hosts.is_empty() {
+        sentences.push(back);
+    }
+    sentences
 }
 
 /// A joiner, with what is known here of the state on its way to it.

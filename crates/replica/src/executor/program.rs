@@ -8,7 +8,7 @@ use wire::peer::TransferHead;
 use wire::{MemberId, MethodId, Position, Version};
 
 use super::interface::Interface;
-use super::kept::{FORMAT, Kept};
+use super::kept::{FORMAT, FORMAT_HOLDING, Kept};
 use super::stream::{ChunkReader, Fault};
 use super::{Execute, Executor};
 use crate::service::{Description, JsonError, OwnedCall, Service, StateError};
@@ -60,7 +60,8 @@ pub enum ImportError {
     },
     /// Another format of sessions.
     #[error(
-        "sessions of format {found}, this build reads {FORMAT}; upgrade over a release that reads both"
+        "sessions of format {found}, this build reads {FORMAT} and {FORMAT_HOLDING}; upgrade over a \
+         release that reads both"
     )]
     SessionsFormat {
         /// What was found.
@@ -207,11 +208,7 @@ fn import<S: Service>(
             service
         }
     };
-    Ok(Box::new(Executor::new(
-        service,
-        me,
-        description,
-        kept,
-        head.position,
-    )))
+    let mut executor = Executor::new(service, me, description, kept, Position(0));
+    executor.catch_up(head.position);
+    Ok(Box::new(executor))
 }

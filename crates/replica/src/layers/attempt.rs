@@ -164,7 +164,8 @@ impl Attempts {
             | DaemonReply::Leave
             | DaemonReply::Inventory { .. }
             | DaemonReply::Output { .. }
-            | DaemonReply::Stopped { .. } => return,
+            | DaemonReply::Stopped { .. }
+            | DaemonReply::Fate { .. } => return,
         };
         self.asked.remove(&token);
         let current = cx

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use group::LOG_BYTES_MAX;
-use wire::daemon::DaemonReply;
+use wire::daemon::{DaemonReply, Fate};
 use wire::log::{Change, Proposal};
 use wire::member::Seat;
 use wire::{MemberId, Time};
@@ -27,6 +27,12 @@ const CHANGE_AGAIN: Duration = Duration::from_millis(5);
 /// than an election.
 const ALONE_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How soon a member without a majority asks what became of the others, and asks again: longer than
+/// the word of a death takes when nothing is lost.
+const FATE_PATIENCE: Duration = Duration::from_millis(200);
+/// What marks the tokens of these questions; the member's number is the rest.
+const FATE: u64 = 1 << 62;
+
 /// The membership layer.
 #[derive(Debug, Default)]
 pub(crate) struct Membership {
@@ -36,6 +42,8 @@ pub(crate) struct Membership {
     look_at: Option<Time>,
     /// When a member that reaches no majority asks the daemons for others.
     alone_at: Option<Time>,
+    /// When it asks what became of them.
+    fate_at: Option<Time>,
 }
 
 #[derive(Debug)]
@@ -57,13 +65,20 @@ impl Layer for Membership {
 
     fn handle(&mut self, cx: &LayerContext<'_>, event: &Event<'_>, out: &mut Vec<Effect>) {
         match event {
-            Event::Changed => self.ask_if_alone(cx, out),
-            Event::Daemon { reply, .. } => return Self::meet_strangers(cx, reply, out),
+            Event::Changed => {
+                self.ask_if_alone(cx, out);
+                self.ask_fates(cx, out);
+            }
+            Event::Daemon { token, reply } => {
+                Self::hear_fate(*token, reply, out);
+                return Self::meet_strangers(cx, reply, out);
+            }
             Event::Happened { .. } | Event::Delivered { .. } => return,
         }
         if !cx.group.leads_of_record() {
             *self = Membership {
                 alone_at: self.alone_at,
+                fate_at: self.fate_at,
                 ..Membership::default()
             };
             return;
@@ -75,7 +90,8 @@ impl Layer for Membership {
     }
 
     fn deadline(&self) -> Option<Time> {
-        [self.look_at, self.posts.deadline(), self.alone_at]
+        let posts = self.posts.deadline();
+        [self.look_at, posts, self.alone_at, self.fate_at]
             .into_iter()
             .flatten()
             .min()
@@ -99,6 +115,47 @@ impl Membership {
         for (token, host) in (0..u64::MAX).rev().zip(hosts) {
             let host = host.clone();
             out.push(Effect::Inventory { token, host });
+        }
+    }
+
+    /// Without a majority it is worth knowing whether the silent ones are certainly dead: then their
+    /// survivor may go on. Their daemons tell of a death once; here they are asked.
+    fn ask_fates(&mut self, cx: &LayerContext<'_>, out: &mut Vec<Effect>) {
+        if cx.group.available() {
+            self.fate_at = None;
+            return;
+        }
+        let now = cx.now.time;
+        if now < *self.fate_at.get_or_insert(now.after(FATE_PATIENCE)) {
+            return;
+        }
+        self.fate_at = Some(now.after(FATE_PATIENCE));
+        let silent = cx
+            .group
+            .membership()
+            .everybody()
+            .filter(|member| !cx.group.lives(member.id) && cx.group.death(member.id).is_none());
+        for member in silent {
+            let hosts = &cx.ordered.foundation().hosts;
+            if let Some(host) = hosts.iter().find(|host| host.name == member.host) {
+                out.push(Effect::Fate {
+                    token: FATE | member.id.number(),
+                    host: host.clone(),
+                    member: member.id,
+                });
+            }
+        }
+    }
+
+    fn hear_fate(token: u64, reply: &DaemonReply, out: &mut Vec<Effect>) {
+        if let DaemonReply::Fate {
+            fate: Fate::Ended { how },
+            ..
+        } = reply
+            && let Some(member) = MemberId::new(token & !FATE)
+        {
+            let how = how.clone();
+            out.push(Effect::Died { member, how });
         }
     }
 

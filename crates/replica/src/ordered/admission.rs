@@ -146,7 +146,7 @@ pub fn admission(
         return Ok(Admission::New);
     }
     let mut writes: Vec<u32> = ordered
-        .able(membership)
+        .givers(membership)
         .flat_map(|member| member.formats.writes.iter().copied())
         .collect();
     if writes.is_empty() {

@@ -67,7 +67,7 @@ pub fn donor(
 ) -> Result<MemberId, NoDonor> {
     let answers = answering(ordered, membership);
     let mut fitting: Vec<&Member> = ordered
-        .able(membership)
+        .givers(membership)
         .filter(|member| format_for(&member.formats, &joiner.formats).is_some())
         .collect();
     fitting.sort_by_key(|member| {
@@ -95,7 +95,7 @@ pub fn donor(
 
 fn nobody(ordered: &Ordered, membership: &Membership, wanting: &Member) -> NoDonor {
     let mut writes: Vec<u32> = ordered
-        .able(membership)
+        .givers(membership)
         .flat_map(|member| member.formats.writes.iter().copied())
         .collect();
     writes.sort_unstable();
@@ -142,7 +142,7 @@ impl TransferDue {
 /// What the leader has to start: for each joiner of a current attempt that has no transfer, or one
 /// whose donor cannot go on with it, a donor or why there is none.
 pub fn transfers(ordered: &Ordered, membership: &Membership) -> Vec<Result<TransferDue, NoDonor>> {
-    let goes_on = |donor: MemberId| ordered.able(membership).any(|member| member.id == donor);
+    let goes_on = |donor: MemberId| ordered.givers(membership).any(|member| member.id == donor);
     membership
         .joiners
         .iter()

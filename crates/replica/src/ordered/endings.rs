@@ -74,9 +74,11 @@ impl Ordered {
         let failed = match &how {
             Ended::Passed { reason } => Some(reason.clone()),
             Ended::Lost { .. } => Some(how.to_string()),
-            Ended::Promoted { .. } | Ended::HolderGone | Ended::NotNeeded | Ended::UpgradeOver => {
-                None
-            }
+            Ended::Promoted { .. }
+            | Ended::LeftBehind { .. }
+            | Ended::HolderGone
+            | Ended::NotNeeded
+            | Ended::UpgradeOver => None,
         };
         if let Some(reason) = failed {
             state.fail(step.time, attempt.number, reason);

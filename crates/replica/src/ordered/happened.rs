@@ -98,6 +98,11 @@ pub enum Ended {
         /// Which.
         joiner: MemberId,
     },
+    /// The group went on without its replica, as it had to go on with one member.
+    LeftBehind {
+        /// Which.
+        joiner: MemberId,
+    },
     /// Its holder does not serve any more and no replica was admitted: nobody would ask.
     HolderGone,
     /// The seat has an occupant that serves.
@@ -184,6 +189,9 @@ impl fmt::Display for Ended {
             Ended::Promoted { member } => write!(f, "{member} is a member"),
             Ended::Passed { reason } => f.write_str(reason),
             Ended::Lost { joiner } => write!(f, "its replica {joiner} is out"),
+            Ended::LeftBehind { joiner } => {
+                write!(f, "its replica {joiner} was left behind")
+            }
             Ended::HolderGone => f.write_str("its holder does not serve any more"),
             Ended::NotNeeded => f.write_str("the seat's occupant serves"),
             Ended::UpgradeOver => f.write_str("the upgrade was given up"),

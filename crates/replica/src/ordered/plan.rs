@@ -27,6 +27,17 @@ impl Ordered {
             .filter(|member| !self.spent(member))
     }
 
+    /// Members that can give their state away: those that can serve. Without any, those that have
+    /// stopped at the activation: a group of one whose successor died has no others. They give what
+    /// they had there, and what was ordered since.
+    pub fn givers<'a>(&'a self, membership: &'a Membership) -> impl Iterator<Item = &'a Member> {
+        let nobody = self.able(membership).next().is_none();
+        membership
+            .view
+            .serving()
+            .filter(move |member| nobody || !self.spent(member))
+    }
+
     /// Members of a seat that stay, eldest first. There is at most one but for moments that
     /// [`super::intruders()`] ends.
     pub fn occupants<'a>(
@@ -105,7 +116,7 @@ impl Ordered {
 
     /// Whether a member can give its state to a reader of these formats.
     pub(super) fn somebody_gives(&self, membership: &Membership, reader: &Formats) -> bool {
-        self.able(membership)
+        self.givers(membership)
             .any(|member| format_for(&member.formats, reader).is_some())
     }
 }

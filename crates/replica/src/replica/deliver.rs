@@ -39,6 +39,7 @@ impl Replica {
             time,
             proposals,
             change,
+            survived,
             membership,
         } = delivered;
         let mut happened = Vec::new();
@@ -68,6 +69,11 @@ impl Replica {
         if let Some(change) = &change {
             self.changed = true;
             happened.extend(self.ordered.changed(position, time, change, &membership));
+        }
+        if let Some(survived) = &survived {
+            self.changed = true;
+            let steps = self.ordered.survived(position, time, survived, &membership);
+            happened.extend(steps);
         }
         out.push(Output::Work(Work::Apply {
             position,

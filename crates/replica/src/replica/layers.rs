@@ -87,6 +87,29 @@ impl Replica {
                 });
                 return false;
             }
+            Effect::Fate {
+                token,
+                host,
+                member,
+            } => {
+                let membership = self.group.membership();
+                let request = DaemonRequest::Fate {
+                    token,
+                    group: membership.group.clone(),
+                    incarnation: membership.incarnation,
+                    member,
+                };
+                out.push(Output::Daemon {
+                    token,
+                    host,
+                    request,
+                });
+                return false;
+            }
+            Effect::Died { member, how } => {
+                let incarnation = self.group.membership().incarnation;
+                self.group.died(incarnation, member, how);
+            }
             Effect::Meet { strangers } => {
                 let mut peers = self.group.peers();
                 peers.extend(strangers);

@@ -116,13 +116,13 @@ fn what_cannot_be_used_is_refused_with_both_sides_named() {
     // An array of one field more than this build knows, and the next format.
     let mut sessions = later.sessions.to_vec();
     assert_eq!(sessions[..2], [0x85, 0x01]);
-    sessions[0] = 0x86;
-    sessions[1] = 0x02;
-    sessions.push(0x00);
+    sessions[0] = 0x87;
+    sessions[1] = 0x03;
+    sessions.extend([0xf6, 0x00]);
     later.sessions = sessions.into();
     let error = import(&v1(), &later, &bytes).unwrap_err();
     assert!(
-        matches!(error, ImportError::SessionsFormat { found: 2 }),
+        matches!(error, ImportError::SessionsFormat { found: 3 }),
         "{error}"
     );
 }

@@ -97,6 +97,9 @@ fn the_donor_is_the_member_that_is_missed_least() {
     }
     let spent = upgrading("1v1 4v2* 5v2@1 | 6v2@2").activated();
     assert_eq!(who_donates(&spent), "m5");
+    // Nobody else has a state: what the activation left is better than none.
+    let alone = upgrading("1v1* | 2v2@0").activated();
+    assert_eq!(who_donates(&alone), "m1");
 }
 
 #[test]

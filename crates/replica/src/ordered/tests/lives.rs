@@ -295,6 +295,53 @@ fn a_successor_outlives_its_predecessor() {
     assert_eq!(world.view(), "4v2* 5v2 6v2");
 }
 
+/// Design 4.5, at every step of an upgrade, in groups of one, two and three, with every member as the
+/// only survivor: recovery fills the other seats, and the upgrade comes to its end.
+#[test]
+fn an_upgrade_goes_on_with_whoever_survives_wherever_it_is() {
+    let mut survived = 0;
+    for initial in 1..=3 {
+        let mut world = World::grown(foundation(initial, 0), binary(1));
+        world.request(request(binary(2)));
+        loop {
+            for survivor in world.membership.view.members.clone() {
+                let mut world = world.clone();
+                world.survive(survivor.id);
+                world.rest();
+                assert_eq!(state(&world), &UpgradeState::Done, "{world:?}");
+                let members = &world.membership.view.members;
+                assert_eq!(members.len(), initial as usize, "{world:?}");
+                assert!(members.iter().all(|member| member.binary == binary(2)));
+                survived += 1;
+            }
+            let Some(duty) = world.duties().into_iter().next() else {
+                break;
+            };
+            world.run(duty);
+        }
+    }
+    assert!(survived > 50, "{survived}");
+}
+
+/// A replica that was left behind has not failed.
+#[test]
+fn who_is_left_behind_does_not_count_against_the_version() {
+    let mut world = three();
+    world.request(UpgradeRequest {
+        attempts: 1,
+        ..request(binary(2))
+    });
+    until(&mut world, |world| !world.membership.joiners.is_empty());
+    world.survive(id(3));
+    let left = world.happened.iter().any(
+        |what| matches!(what, Happened::Ended { how: Ended::LeftBehind { joiner }, .. } if *joiner == id(4)),
+    );
+    assert!(left, "{world:?}");
+    world.rest();
+    assert_eq!(state(&world), &UpgradeState::Done);
+    assert_eq!(world.membership.incarnation, 2);
+}
+
 #[test]
 fn a_suspected_member_that_serves_again_keeps_its_seat() {
     let mut world = three();

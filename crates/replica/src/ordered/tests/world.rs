@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use group::{Joiner, Membership, Transfer};
+use group::{Joiner, Membership, Survived, Transfer};
 use wire::daemon::Foundation;
 use wire::log::{Change, Proposal, UpgradeRequest};
 use wire::member::{Binary, Member, Seat, Standing};
@@ -94,9 +94,46 @@ impl World {
             }
         };
         self.happened.extend(happened);
+        self.check(&before);
+    }
+
+    /// All others are certainly dead, or left behind.
+    pub(super) fn survive(&mut self, survivor: MemberId) {
+        let before = (self.ordered.clone(), self.membership.clone());
+        self.position += 1;
+        let (at, time) = (Position(self.position), OrderedTime(self.position * 1_000));
+        let everybody = self.membership.everybody();
+        let without = everybody
+            .map(|member| member.id)
+            .filter(|&member| member != survivor)
+            .map(|member| (member, "its process ended".to_owned()))
+            .collect();
+        let membership = &mut self.membership;
+        membership.incarnation += 1;
+        membership.leader = None;
+        membership.joiners.clear();
+        membership.configuration.voters = vec![survivor];
+        membership.configuration.outgoing.clear();
+        membership.configuration.learners.clear();
+        membership.view.position = at;
+        membership.view.leaving = None;
+        membership
+            .view
+            .members
+            .retain(|member| member.id == survivor);
+        for member in &mut membership.view.members {
+            member.standing = Standing::Serving;
+        }
+        let survived = Survived { without };
+        let happened = self.ordered.survived(at, time, &survived, &self.membership);
+        self.happened.extend(happened);
+        self.check(&before);
+    }
+
+    fn check(&self, (ordered, membership): &(Ordered, Membership)) {
         let mut broken = broken_in_state(&self.ordered, &self.membership);
         broken.extend(broken_by_step(
-            (&before.0, &before.1),
+            (ordered, membership),
             (&self.ordered, &self.membership),
         ));
         assert!(broken.is_empty(), "{broken:?} after {self:?}");
