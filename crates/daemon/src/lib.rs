@@ -4,11 +4,13 @@
 //! files and sockets are its driver's; here stands what is known of each replica and who must hear
 //! what. Replicas outlive the daemon: a new one adopts what it finds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use wire::daemon::{Assignment, BinaryRecord, DaemonReply, DaemonRequest, ReplicaRecord, Role};
+use wire::daemon::{
+    Assignment, BinaryRecord, DaemonReply, DaemonRequest, Fate, ReplicaRecord, Role,
+};
 use wire::member::Binary;
 use wire::{Build, MemberId, Time};
 
@@ -18,6 +20,9 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How long a started process may take to register. One that has not by then hangs: nobody would ever
 /// hear of it. Longer than any start that works, and than an attempt's usual patience.
 const REGISTER_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How many ends are remembered: those of the last hours, unless something ends all the time.
+const ENDS_MAX: usize = 256;
 
 /// One connection of the driver, local or remote.
 pub type Connection = u64;
@@ -82,11 +87,30 @@ pub enum Output {
         /// What runs.
         replicas: Vec<ReplicaRecord>,
     },
+    /// Write down who the process is by now, so that its end can be told even if it comes while no
+    /// daemon watches.
+    Remember {
+        /// Its number.
+        process: u32,
+        /// Who.
+        who: Who,
+    },
     /// A process is forgotten: its record can go.
     Forget {
         /// Its number.
         process: u32,
     },
+}
+
+/// One member of one life of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Who {
+    /// The group's name.
+    pub group: String,
+    /// Its incarnation.
+    pub incarnation: u64,
+    /// The member.
+    pub member: MemberId,
 }
 
 #[derive(Clone, Debug)]
@@ -128,6 +152,8 @@ pub struct Daemon {
     replicas: BTreeMap<u32, Replica>,
     starts: BTreeMap<u64, Start>,
     next_start: u64,
+    /// Members whose processes are gone, and how: the last ones.
+    ends: VecDeque<(Who, String)>,
 }
 
 impl Daemon {
@@ -138,6 +164,7 @@ impl Daemon {
             replicas: BTreeMap::new(),
             starts: BTreeMap::new(),
             next_start: 1,
+            ends: VecDeque::new(),
         }
     }
 
@@ -150,6 +177,28 @@ impl Daemon {
     pub fn adopt(&mut self, process: u32, assignment: Assignment, build: Build) {
         let replica = Replica::new(assignment, build, None);
         self.replicas.insert(process, replica);
+    }
+
+    /// A process that an earlier daemon of this host had started does not run any more: its end is as
+    /// certain as if we had seen it.
+    pub fn gone(&mut self, who: Who, how: &str) {
+        if self.ends.len() >= ENDS_MAX {
+            self.ends.pop_front();
+        }
+        self.ends.push_back((who, how.to_owned()));
+    }
+
+    fn fate(&self, asked: &Who) -> Fate {
+        let ended = self.ends.iter().rev().find(|(who, _)| who == asked);
+        if let Some((_, how)) = ended {
+            let how = how.clone();
+            return Fate::Ended { how };
+        }
+        let runs = self.replicas.values().any(|replica| {
+            let who = replica.who();
+            who.as_ref() == Some(asked)
+        });
+        if runs { Fate::Runs } else { Fate::Unknown }
     }
 
     /// Whether this process is known.
@@ -208,12 +257,18 @@ impl Daemon {
             } => {
                 let mine = self
                     .replicas
-                    .values_mut()
-                    .find(|r| r.local == Some(connection));
-                if let Some(replica) = mine {
+                    .iter_mut()
+                    .find(|(_, replica)| replica.local == Some(connection));
+                if let Some((&process, replica)) = mine {
+                    let known = replica.who();
                     replica.incarnation = incarnation;
                     replica.member = Some(member);
                     replica.others = others.into_iter().map(|other| other.address).collect();
+                    if let Some(who) = replica.who()
+                        && known.as_ref() != Some(&who)
+                    {
+                        out.push(Output::Remember { process, who });
+                    }
                 }
             }
             DaemonRequest::Start { token, assignment } => {
@@ -227,6 +282,20 @@ impl Daemon {
                 token,
                 replicas: self.records(),
             }),
+            DaemonRequest::Fate {
+                token,
+                group,
+                incarnation,
+                member,
+            } => {
+                let fate = self.fate(&Who {
+                    group,
+                    incarnation,
+                    member,
+                });
+                let reply = DaemonReply::Fate { token, fate };
+                out.push(Output::Reply { connection, reply });
+            }
             DaemonRequest::Output {
                 token,
                 process,
@@ -313,6 +382,9 @@ impl Daemon {
             replica.others = met.others;
             replica.incarnation = met.incarnation;
         }
+        if let Some(who) = replica.who() {
+            out.push(Output::Remember { process, who });
+        }
         self.replicas.insert(process, replica);
         let reply = DaemonReply::Started {
             token: asker.1,
@@ -369,6 +441,9 @@ impl Daemon {
         let Some(replica) = self.replicas.remove(&process) else {
             return;
         };
+        if let Some(who) = replica.who() {
+            self.gone(who, how);
+        }
         if let Some(member) = replica.member {
             for to in replica.others {
                 out.push(Output::Death {
@@ -466,6 +541,15 @@ impl Replica {
             others: Vec::new(),
             stopping: None,
         }
+    }
+
+    /// Which member it is, once it is one.
+    fn who(&self) -> Option<Who> {
+        Some(Who {
+            group: self.group.clone(),
+            incarnation: self.incarnation,
+            member: self.member?,
+        })
     }
 
     /// Known only by its registration: its record was lost.

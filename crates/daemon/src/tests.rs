@@ -179,3 +179,85 @@ fn a_process_that_never_registers_is_ended() {
     assert_eq!(out, [Output::Kill { process: 500 }]);
     assert_eq!(running().deadline(), None, "who has registered may stay");
 }
+
+fn who(incarnation: u64, member: u64) -> Who {
+    Who {
+        group: "g".to_owned(),
+        incarnation,
+        member: MemberId::new(member).unwrap(),
+    }
+}
+
+fn fate(daemon: &mut Daemon, of: Who) -> Fate {
+    let request = DaemonRequest::Fate {
+        token: 6,
+        group: of.group,
+        incarnation: of.incarnation,
+        member: of.member,
+    };
+    match &hear(daemon, 8, request)[..] {
+        [
+            Output::Reply {
+                connection: 8,
+                reply: DaemonReply::Fate { token: 6, fate },
+            },
+        ] => fate.clone(),
+        other => panic!("one answer, not {other:?}"),
+    }
+}
+
+#[test]
+fn what_became_of_a_member_is_said_to_whoever_asks() {
+    let mut daemon = running();
+    assert_eq!(fate(&mut daemon, who(4, 3)), Fate::Runs);
+    assert_eq!(fate(&mut daemon, who(5, 3)), Fate::Unknown, "another life");
+    assert_eq!(fate(&mut daemon, who(4, 2)), Fate::Unknown, "never here");
+    daemon.ended(500, "signal 9", "", &mut Vec::new());
+    let how = "signal 9".to_owned();
+    assert_eq!(fate(&mut daemon, who(4, 3)), Fate::Ended { how });
+    assert_eq!(fate(&mut daemon, who(5, 3)), Fate::Unknown);
+}
+
+#[test]
+fn who_a_process_is_is_written_down_and_told_by_the_next_daemon() {
+    let mut daemon = Daemon::new("alpha");
+    start(&mut daemon, 1, 1);
+    daemon.started(NOW, 1, 500, Build([1; 32]), &mut Vec::new());
+    let address = "127.0.0.1:1".parse().unwrap();
+    let register = DaemonRequest::Register {
+        process: 500,
+        group: "g".to_owned(),
+        address,
+    };
+    hear(&mut daemon, 2, register);
+    let members = |incarnation| DaemonRequest::Members {
+        incarnation,
+        member: MemberId::new(3).unwrap(),
+        others: Vec::new(),
+    };
+    let remember = |incarnation| Output::Remember {
+        process: 500,
+        who: who(incarnation, 3),
+    };
+    assert_eq!(hear(&mut daemon, 2, members(4)), [remember(4)]);
+    assert_eq!(hear(&mut daemon, 2, members(4)), [], "once");
+    assert_eq!(hear(&mut daemon, 2, members(5)), [remember(5)]);
+
+    let mut next = Daemon::new("alpha");
+    next.gone(who(5, 3), "it ended while no daemon ran");
+    assert!(matches!(fate(&mut next, who(5, 3)), Fate::Ended { .. }));
+}
+
+#[test]
+fn ends_are_remembered_within_bounds() {
+    let mut daemon = Daemon::new("alpha");
+    for member in 1..=1_000 {
+        daemon.gone(who(1, member), "gone");
+    }
+    assert_eq!(fate(&mut daemon, who(1, 1)), Fate::Unknown);
+    assert!(matches!(
+        fate(&mut daemon, who(1, 1_000)),
+        Fate::Ended { .. }
+    ));
+    assert_eq!(daemon.ends.len(), ENDS_MAX);
+}

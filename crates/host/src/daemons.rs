@@ -150,7 +150,8 @@ impl Daemons {
             | DaemonReply::Ended { token, .. }
             | DaemonReply::Inventory { token, .. }
             | DaemonReply::Output { token, .. }
-            | DaemonReply::Stopped { token } => *token,
+            | DaemonReply::Stopped { token }
+            | DaemonReply::Fate { token, .. } => *token,
             DaemonReply::Registered { .. } | DaemonReply::Leave => return None,
         };
         if let Some(line) = self.line(daemon) {

@@ -156,7 +156,15 @@ impl Driver {
 
     /// Takes over what an earlier daemon of this host started.
     fn adopt(&mut self, screen: &Screen) {
-        for (process, assignment, build) in self.processes.found() {
+        let found = self.processes.found();
+        for who in found.gone {
+            screen.line(&format!(
+                "{} of group {} ended while no daemon ran",
+                who.member, who.group
+            ));
+            self.machine.gone(who, "it ended while no daemon ran");
+        }
+        for (process, assignment, build) in found.running {
             screen.line(&format!(
                 "adopted process {process} of group {}",
                 assignment.group
@@ -182,13 +190,14 @@ impl Driver {
                     | DaemonRequest::Start { .. }
                     | DaemonRequest::Stop { .. }
                     | DaemonRequest::Inventory { .. }
-                    | DaemonRequest::Output { .. } => None,
+                    | DaemonRequest::Output { .. }
+                    | DaemonRequest::Fate { .. } => None,
                 };
                 self.machine
                     .heard(self.now(), connection, request, &mut out);
                 // A process whose record was lost is watched from its registration on.
                 if let Some(process) = met {
-                    self.processes.watch(process);
+                    self.processes.watch_met(process);
                 }
             }
             News::Closed(connection) => {
@@ -270,6 +279,7 @@ impl Driver {
                         let _ = news.send(News::Answer(connection, reply));
                     });
                 }
+                Output::Remember { process, who } => self.processes.remember(process, who),
                 Output::Forget { process } => self.processes.forget(process),
             }
         }

@@ -5,13 +5,16 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, mpsc};
-use wire::Build;
 use wire::daemon::Assignment;
+use wire::{Build, MemberId};
+
+use ::daemon::Who;
 
 use super::catalogue::Catalogue;
 use super::{News, log_file};
@@ -29,6 +32,24 @@ struct Record {
     boot: String,
     build: Build,
     assignment: Assignment,
+    /// Which member it is, once it has said so.
+    #[serde(default)]
+    who: Option<RecordOfMember>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct RecordOfMember {
+    group: String,
+    incarnation: u64,
+    member: MemberId,
+}
+
+/// What an earlier daemon of this host has left.
+pub(super) struct Found {
+    /// Processes that run.
+    pub(super) running: Vec<(u32, Assignment, Build)>,
+    /// Members whose processes do not run any more.
+    pub(super) gone: Vec<Who>,
 }
 
 /// What is about to be started: it is on disk before the process is there, so that a daemon that is
@@ -109,23 +130,50 @@ impl Processes {
 
     /// Says when a process ends, whether it is our child or not.
     pub(super) fn watch(&self, process: u32) {
+        self.watch_for(process, false);
+    }
+
+    /// The same for one that is known by its registration alone.
+    pub(super) fn watch_met(&self, process: u32) {
+        self.watch_for(process, true);
+    }
+
+    fn watch_for(&self, process: u32, met: bool) {
         let news = self.news.clone();
         tokio::spawn(async move {
-            let how = wait(process).await;
+            let how = wait(process, met).await;
             let _ = news.send(News::Ended(process, how));
         });
     }
 
-    /// The recorded processes that still run.
-    pub(super) fn found(&self) -> Vec<(u32, Assignment, Build)> {
-        let mut found = Vec::new();
+    /// Writes down which member a process is by now.
+    pub(super) fn remember(&self, process: u32, who: Who) {
+        let file = record_file(&self.state, process);
+        let record = std::fs::read_to_string(&file)
+            .ok()
+            .and_then(|text| serde_json::from_str::<Record>(&text).ok());
+        if let Some(mut record) = record {
+            record.who = Some(RecordOfMember {
+                group: who.group,
+                incarnation: who.incarnation,
+                member: who.member,
+            });
+            // Without it a death that no daemon watches is never told for certain.
+            let _ = serde_json::to_string(&record).map(|text| write_whole(&file, &text));
+        }
+    }
+
+    /// The recorded processes: those that still run, and those that do not.
+    pub(super) fn found(&self) -> Found {
+        let mut running = Vec::new();
+        let mut gone = Vec::new();
         let Ok(entries) = std::fs::read_dir(self.state.join("replicas")) else {
-            return found;
+            return Found { running, gone };
         };
         let entries: Vec<_> = entries.flatten().collect();
         for entry in &entries {
             if let Some(mark) = mark_of(&entry.file_name()) {
-                found.extend(fulfilled(&self.state, &entry.path(), &mark));
+                running.extend(fulfilled(&self.state, &entry.path(), &mark));
             }
         }
         for entry in entries {
@@ -136,12 +184,17 @@ impl Processes {
                 .ok()
                 .and_then(|text| serde_json::from_str::<Record>(&text).ok());
             match record {
-                Some(record)
-                    if record.boot == boot() && started(record.process) == Some(record.started) =>
-                {
-                    found.push((record.process, record.assignment, record.build));
+                Some(record) if runs(&record) == Some(true) => {
+                    running.push((record.process, record.assignment, record.build));
                 }
-                Some(_) => {
+                // It may run, and nobody can tell: it is neither ours nor certainly dead.
+                Some(record) if runs(&record).is_none() => {}
+                Some(record) => {
+                    gone.extend(record.who.map(|who| Who {
+                        group: who.group,
+                        incarnation: who.incarnation,
+                        member: who.member,
+                    }));
                     let _ = std::fs::remove_file(entry.path());
                 }
                 // A file of another release is left for that release.
@@ -149,9 +202,9 @@ impl Processes {
             }
         }
         // Its daemon may have ended between writing the record and forgetting the intent.
-        found.sort_by_key(|(process, _, _)| *process);
-        found.dedup_by_key(|(process, _, _)| *process);
-        found
+        running.sort_by_key(|(process, _, _)| *process);
+        running.dedup_by_key(|(process, _, _)| *process);
+        Found { running, gone }
     }
 
     pub(super) fn forget(&self, process: u32) {
@@ -303,10 +356,31 @@ fn record(state: &Path, process: u32, build: Build, assignment: &Assignment) -> 
         boot: boot(),
         build,
         assignment: assignment.clone(),
+        who: None,
     };
     // Without it the intent stays, and does as well.
     serde_json::to_string(&record)
         .is_ok_and(|text| write_whole(&record_file(state, process), &text).is_ok())
+}
+
+/// Whether a recorded process runs, if that can be known: what cannot be read proves no death.
+fn runs(record: &Record) -> Option<bool> {
+    let boot = boot();
+    if boot.is_empty() || record.boot.is_empty() {
+        return None;
+    }
+    if record.boot != boot {
+        return Some(false);
+    }
+    match std::fs::read_to_string(format!("/proc/{}/stat", record.process)) {
+        Ok(_) if record.started == 0 => None,
+        Ok(_) => Some(started(record.process) == Some(record.started)),
+        Err(error) => {
+            let gone = error.kind() == std::io::ErrorKind::NotFound
+                || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error());
+            gone.then_some(false)
+        }
+    }
 }
 
 fn boot() -> String {
@@ -330,21 +404,42 @@ fn pid(process: u32) -> Option<Pid> {
     Pid::from_raw(i32::try_from(process).ok()?)
 }
 
-/// Waits for the end of a process, and says how it ended.
-async fn wait(process: u32) -> String {
-    let gone = || "it is gone".to_owned();
-    let Some(pid) = pid(process) else {
-        return gone();
-    };
-    let waited = tokio::task::spawn_blocking(move || {
-        if let Ok(descriptor) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
-            let mut ready = [PollFd::new(&descriptor, PollFlags::IN)];
-            // Readable means ended. An interruption is no end.
-            while rustix::event::poll(&mut ready, None) == Err(rustix::io::Errno::INTR) {}
+/// How often a process is looked at that cannot be waited for, because descriptors are short.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Waits for the end of a process, and says how it ended. What cannot be found out is no end: others
+/// take our word for certain, and go on without that member.
+async fn wait(process: u32, met: bool) -> String {
+    let waited = tokio::task::spawn_blocking(move || end_of(process, met));
+    match waited.await {
+        Ok(Some(how)) => how,
+        Ok(None) | Err(_) => std::future::pending().await,
+    }
+}
+
+/// Nothing if it cannot be known. `met`: it is known by its own word alone, which may be about
+/// another system's numbers.
+fn end_of(process: u32, met: bool) -> Option<String> {
+    let pid = pid(process)?;
+    let gone = || reap(pid).unwrap_or_else(|| "it is gone".to_owned());
+    loop {
+        match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(descriptor) => {
+                let mut ready = [PollFd::new(&descriptor, PollFlags::IN)];
+                // Readable means ended; an interruption is no end.
+                loop {
+                    match rustix::event::poll(&mut ready, None) {
+                        Ok(count) if count > 0 => return Some(gone()),
+                        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                        Err(_) => std::thread::sleep(LOOK_EVERY),
+                    }
+                }
+            }
+            Err(rustix::io::Errno::SRCH) if met => return None,
+            Err(rustix::io::Errno::SRCH) => return Some(gone()),
+            Err(_) => std::thread::sleep(LOOK_EVERY),
         }
-        reap(pid)
-    });
-    waited.await.ok().flatten().unwrap_or_else(gone)
+    }
 }
 
 /// How our child ended; nothing if it was not our child.

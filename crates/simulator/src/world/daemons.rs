@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use daemon::{Daemon, Output};
+use daemon::{Daemon, Output, Who};
 use group::Joining;
 use wire::Build;
 use wire::daemon::{Assignment, BinaryRecord, Role};
@@ -29,9 +29,16 @@ pub(crate) struct Host {
     /// Without power, for ever.
     pub(crate) off: bool,
     /// What the daemon has written down of the processes it started.
-    disk: BTreeMap<u32, (Assignment, Build)>,
+    disk: BTreeMap<u32, Record>,
     pub(crate) disk_slow_until: u64,
     pub(crate) daemon_paused_until: u64,
+}
+
+/// What a daemon writes down of one process.
+struct Record {
+    assignment: Assignment,
+    build: Build,
+    who: Option<Who>,
 }
 
 impl Host {
@@ -158,6 +165,11 @@ impl World<'_> {
                     daemon::inventory(&host_name(host), token, replicas, binaries.collect());
                 self.send_from(party, connection, Parcel::FromDaemon(reply));
             }
+            Output::Remember { process, who } => {
+                if let Some(record) = self.hosts[host].disk.get_mut(&process) {
+                    record.who = Some(who);
+                }
+            }
             Output::Forget { process } => {
                 self.hosts[host].disk.remove(&process);
             }
@@ -209,9 +221,14 @@ impl World<'_> {
         };
         let build = self.installation.editions[edition].binary.build;
         let process = self.start(host, edition, wanted);
-        self.hosts[host]
-            .disk
-            .insert(pid(process), (wanted.clone(), build));
+        self.hosts[host].disk.insert(
+            pid(process),
+            Record {
+                assignment: wanted.clone(),
+                build,
+                who: None,
+            },
+        );
         if here {
             let now = self.moment(host).time;
             self.with_daemon(host, |daemon, out| {
@@ -307,10 +324,12 @@ impl World<'_> {
         }
         let mut daemon = Daemon::new(&host_name(host));
         let disk = std::mem::take(&mut self.hosts[host].disk);
-        for (process, (assignment, build)) in disk {
+        for (process, record) in disk {
             if !self.processes[process_of(process)].is_dead() {
-                daemon.adopt(process, assignment.clone(), build);
-                self.hosts[host].disk.insert(process, (assignment, build));
+                daemon.adopt(process, record.assignment.clone(), record.build);
+                self.hosts[host].disk.insert(process, record);
+            } else if let Some(who) = record.who {
+                daemon.gone(who, "it ended while no daemon ran");
             }
         }
         self.hosts[host].daemon = Some(daemon);

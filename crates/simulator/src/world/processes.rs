@@ -854,7 +854,8 @@ impl World<'_> {
             | DaemonReply::Ended { token, .. }
             | DaemonReply::Inventory { token, .. }
             | DaemonReply::Output { token, .. }
-            | DaemonReply::Stopped { token } => *token,
+            | DaemonReply::Stopped { token }
+            | DaemonReply::Fate { token, .. } => *token,
             DaemonReply::Registered { .. } => return,
             DaemonReply::Leave => {
                 if let Some(member) = known.member_mut() {
