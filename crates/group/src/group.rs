@@ -578,6 +578,14 @@ impl Group {
         self.order.survival()
     }
 
+    /// The same if exactly these were certainly dead: for those who look at a group from outside.
+    ///
+    /// # Errors
+    /// It does not, and why.
+    pub fn survival_without(&self, dead: &BTreeSet<MemberId>) -> Result<BTreeSet<MemberId>, Stays> {
+        self.order.survival_without(dead)
+    }
+
     /// Whether this member has stood back for another survivor: it does nothing any more.
     pub fn stands_back(&self) -> bool {
         self.order.stands_back()

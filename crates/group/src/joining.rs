@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use wire::peer::{Join, PeerMessage};
+use wire::daemon::DaemonRequest;
+use wire::peer::{Contact, Join, PeerMessage};
 use wire::{MemberId, Position, Time};
 
 /// How long one member may take to answer before another is asked.
@@ -79,6 +80,21 @@ pub struct Admitted {
     pub donor_address: SocketAddr,
     /// The state of this position.
     pub position: Position,
+}
+
+impl Admitted {
+    /// What the joiner's own daemon is told: who it is by now, and whom to tell if it dies.
+    pub fn announcement(&self) -> DaemonRequest {
+        DaemonRequest::Members {
+            incarnation: self.incarnation,
+            member: self.member,
+            others: vec![Contact {
+                member: self.donor,
+                address: self.donor_address,
+                takes_requests: false,
+            }],
+        }
+    }
 }
 
 /// What a joining replica wants from its driver.

@@ -180,6 +180,9 @@ impl Driver {
                         "admitted as {}, fetches the state of {} from {}",
                         admitted.member, admitted.position, admitted.donor
                     ));
+                    // Should it die before it is a member, its daemon knows who it was.
+                    let known = admitted.announcement();
+                    self.daemons.tell(&mut self.connections, known);
                     self.jobs.push(Job::Fetch(Fetch {
                         number,
                         group: self.group.clone(),

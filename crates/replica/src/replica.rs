@@ -392,6 +392,11 @@ impl Replica {
         &self.ordered
     }
 
+    /// This member's part in the group.
+    pub fn group(&self) -> &Group {
+        &self.group
+    }
+
     /// What this member knows, and why things wait.
     pub fn status(&self) -> wire::status::GroupStatus {
         status::status(&self.group, &self.ordered)

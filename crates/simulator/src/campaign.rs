@@ -83,6 +83,51 @@ pub fn random_plan(seed: u64, targets: &[Vec<Version>]) -> Plan {
     plan
 }
 
+/// The plan of a seed in which survivors have to go on: groups of one, two, three and five, in which
+/// processes die at every step of an upgrade. If it is `reckless`, more may die than survivors may go
+/// on without, and hosts may lose their power: then the group must wait.
+pub fn survivors_plan(seed: u64, targets: &[Vec<Version>], reckless: bool) -> Plan {
+    let mut random = Random::new(seed ^ 0x5afe_0000_0000);
+    let members = *random.pick(&[1, 2, 2, 3, 5]).unwrap_or(&2);
+    let mut after_ms = random.range(0, 300);
+    let upgrades = random.pick(targets).into_iter().flatten().map(|to| {
+        let upgrade = Upgrade {
+            parallel: 1 + u32::from(random.chance(250)),
+            attempts: 6,
+            patience_ms: 1_000,
+            ..Upgrade::to(to.clone(), after_ms)
+        };
+        after_ms = 100;
+        upgrade
+    });
+    let mut plan = Plan {
+        seed,
+        members,
+        hosts: members + 2,
+        minimal: u32::from(members > 1),
+        upgrades: upgrades.collect(),
+        reckless,
+        ..Plan::default()
+    };
+    for _ in 0..random.range(2, 7) {
+        let when = if random.chance(700) {
+            When::On(*random.pick(Phase::ALL).unwrap_or(&Phase::Swap))
+        } else {
+            When::At(random.range(0, 2_000))
+        };
+        let role = *random.pick(Role::ALL).unwrap_or(&Role::Leader);
+        let fault = match random.range(0, 10) {
+            0 if reckless => Fault::PowerOff,
+            0..7 => Fault::Crash,
+            7 => Fault::Pause(random.range(20, 900)),
+            8 => Fault::Isolate(random.range(20, 900)),
+            _ => Fault::Weather(500),
+        };
+        plan.strikes.push(Strike { when, role, fault });
+    }
+    plan
+}
+
 /// How many cells of the table each seed aims at.
 const AIMS: u64 = 4;
 /// From here on seeds aim at one cell each. Nobody counts that far, and clocks do not go there.

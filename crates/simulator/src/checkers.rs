@@ -2,6 +2,7 @@
 //! is right. The first sentence that any of them says ends the run.
 
 pub(crate) mod availability;
+pub(crate) mod incarnations;
 pub(crate) mod linearizable;
 pub(crate) mod memory;
 pub(crate) mod order;
@@ -43,6 +44,7 @@ pub(crate) struct Checkers {
     pub(crate) transfer: transfer::Transfers,
     pub(crate) replies: replies::Replies,
     pub(crate) availability: availability::Availability,
+    pub(crate) incarnations: incarnations::Incarnations,
     pub(crate) upgrade: upgrade::Upgrades,
     pub(crate) memory: memory::Memory,
     fault: Option<Fault>,
@@ -56,6 +58,7 @@ impl Checkers {
             transfer: transfer::Transfers::default(),
             replies: replies::Replies::new((installation.workload)()),
             availability: availability::Availability::default(),
+            incarnations: incarnations::Incarnations::default(),
             upgrade: upgrade::Upgrades::new(plan, installation),
             memory: memory::Memory::default(),
             fault: None,

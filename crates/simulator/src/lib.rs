@@ -24,7 +24,7 @@ mod trace;
 mod workload;
 mod world;
 
-pub use campaign::{aimed_seeds, random_plan, shrink};
+pub use campaign::{aimed_seeds, random_plan, shrink, survivors_plan};
 pub use checkers::Fault as Finding;
 pub use checkers::linearizable::{Specification, Timed, linearizable};
 pub use edition::{Edition, Manner};

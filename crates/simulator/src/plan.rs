@@ -32,6 +32,8 @@ pub struct Plan {
     pub upgrades: Vec<Upgrade>,
     /// The faults.
     pub strikes: Vec<Strike>,
+    /// Whether faults may take more than the group bears: then it has to wait, for ever.
+    pub reckless: bool,
 }
 
 /// What clients do.
@@ -335,6 +337,7 @@ impl Default for Plan {
             },
             upgrades: Vec::new(),
             strikes: Vec::new(),
+            reckless: false,
         }
     }
 }
@@ -400,6 +403,9 @@ impl fmt::Display for Plan {
         for strike in &self.strikes {
             writeln!(f, "{strike}")?;
         }
+        if self.reckless {
+            writeln!(f, "reckless")?;
+        }
         Ok(())
     }
 }
@@ -458,6 +464,7 @@ impl Plan {
                     ..usual
                 });
             }
+            "reckless" => self.reckless = true,
             "at" => {
                 let when = When::At(words.number(1)?);
                 let rest = if words.0.get(2) == Some(&"ms") { 3 } else { 2 };
@@ -471,7 +478,7 @@ impl Plan {
                 return Err(PlanError::Word {
                     what: "command",
                     found: other.to_owned(),
-                    known: vec!["seed", "group", "load", "upgrade", "at", "on"],
+                    known: vec!["seed", "group", "load", "upgrade", "at", "on", "reckless"],
                 });
             }
         }

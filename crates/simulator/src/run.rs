@@ -18,6 +18,9 @@ const PEACE: u64 = 30_000_000;
 const PATIENCE: u64 = 400_000;
 /// How long clients go on at the end, so that what the faults left behind is used.
 const AFTERMATH: u64 = 300_000;
+/// How long a group waits that has lost more than it bears, before it is left alone; nobody may go on
+/// meanwhile.
+const WAITING: u64 = 2_000_000;
 /// How often everything that only has to be looked at is looked at.
 const GLANCE: u64 = 5_000;
 
@@ -46,6 +49,10 @@ pub struct Report {
     pub digest: u64,
     /// The most that a log held.
     pub log_bytes: u64,
+    /// How often the group went on with a survivor.
+    pub survivals: usize,
+    /// Why nothing was ordered any more, if more died than survivors may go on without.
+    pub lost: Option<String>,
     /// What was found, if anything.
     pub fault: Option<Fault>,
     /// What happened, for people.
@@ -58,7 +65,7 @@ pub fn run(installation: &Installation, plan: &Plan) -> Report {
     let mut rest_us = 0;
     // A machine that panics is a finding like any other.
     let ran = catch_unwind(AssertUnwindSafe(|| {
-        if through(&mut world, &mut rest_us).is_some() {
+        if through(&mut world, &mut rest_us).is_some() || world.ended.is_some() {
             judge(&mut world);
         }
     }));
@@ -82,6 +89,8 @@ pub fn run(installation: &Installation, plan: &Plan) -> Report {
         table: world.table.clone(),
         digest: world.trace.digest(),
         log_bytes: world.checkers.memory.log_bytes,
+        survivals: world.checkers.incarnations.count(),
+        lost: world.ended.clone(),
         fault: world.checkers.fault().cloned(),
         lines: world.trace.lines(),
     }
@@ -158,6 +167,7 @@ fn until(
 ) -> Option<()> {
     let end = world.now.saturating_add(patience);
     let mut glance = 0;
+    let mut lost_at = world.now + WAITING;
     loop {
         if world.checkers.fault().is_some() {
             return None;
@@ -172,6 +182,16 @@ fn until(
                 return Some(());
             }
             world.after(GLANCE, Event::Look);
+        }
+        if world.now >= lost_at {
+            let why = world.lost();
+            // It has waited all that time, and will for ever.
+            if why.is_some() && world.waits.is_some() {
+                world.ended = why;
+                return None;
+            }
+            world.waits = why;
+            lost_at = world.now + WAITING;
         }
         if world.now > end {
             let state = world.describe();

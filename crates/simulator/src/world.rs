@@ -9,11 +9,13 @@ mod look;
 mod processes;
 mod strikes;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use group::{Links, Now};
 use replica::{Replica, Setup};
-use wire::daemon::{Assignment, Foundation, HostRecord};
+use wire::MemberId;
+use wire::daemon::{Assignment, Foundation, HostRecord, Role};
 
 use crate::checkers::Checkers;
 use crate::client::Customer;
@@ -124,6 +126,12 @@ pub(crate) struct World<'a> {
     /// When the group was full: the plan's beginning.
     pub(crate) began: u64,
     pub(crate) requested: Requested,
+    /// Members that have lost their power: nobody holds their exit.
+    pub(crate) lost: BTreeSet<MemberId>,
+    /// Why nothing could be ordered when that was last looked at.
+    pub(crate) waits: Option<String>,
+    /// Why the run ended early: nothing will ever be ordered again, as it must be.
+    pub(crate) ended: Option<String>,
     out: Vec<Arrival>,
 }
 
@@ -200,6 +208,9 @@ impl<'a> World<'a> {
             pending: Vec::new(),
             began: 0,
             requested: Requested::default(),
+            lost: BTreeSet::new(),
+            waits: None,
+            ended: None,
             out: Vec::new(),
         };
         world.found(records);
@@ -216,6 +227,13 @@ impl<'a> World<'a> {
         };
         let setup = self.setup(0, 0, 0);
         let now = self.moment(0);
+        let assignment = Assignment {
+            group: GROUP.to_owned(),
+            service: setup.program.description.service.clone(),
+            version: setup.binary.version.clone(),
+            build: Some(setup.binary.build),
+            role: Role::Found(foundation.clone()),
+        };
         let (replica, executor) = Replica::found(now, setup, GROUP, foundation, 1, GROUP_SEED)
             .expect("the usual stack is one");
         let links = Links::new(replica.me());
@@ -228,7 +246,8 @@ impl<'a> World<'a> {
             donations: std::collections::BTreeMap::new(),
             fingerprint: 0,
         }));
-        self.add_process(0, 0, life);
+        let process = self.add_process(0, 0, life);
+        self.founder_started(process, assignment);
     }
 
     fn setup(&self, host: usize, edition: usize, process: usize) -> Setup {

@@ -99,6 +99,15 @@ impl Order {
         Ok(self.going_on.heard.missing(self.me, reach, &others))
     }
 
+    /// Whether this member could go on as a survivor if exactly these were certainly dead: a question
+    /// that only those ask who look at all members from outside.
+    ///
+    /// # Errors
+    /// It could not, and why.
+    pub fn survival_without(&self, dead: &BTreeSet<MemberId>) -> Result<BTreeSet<MemberId>, Stays> {
+        survivors(self.me, &self.reign(), dead)
+    }
+
     /// Whether this member has stood back for another one's log: it does nothing any more.
     pub fn stands_back(&self) -> bool {
         self.going_on.stands_back

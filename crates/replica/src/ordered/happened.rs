@@ -132,16 +132,6 @@ pub enum Void {
         /// The attempt.
         attempt: u32,
     },
-    /// The attempt's replica is the only one that applies the order: its predecessor has stopped.
-    #[error("attempt {attempt} for {seat} goes on: {joiner} is the only replica that can serve")]
-    OnlyOne {
-        /// The seat.
-        seat: Seat,
-        /// The attempt.
-        attempt: u32,
-        /// Its replica.
-        joiner: MemberId,
-    },
     /// An activation whose conditions do not hold.
     #[error("upgrade {upgrade} is not activated: {why}")]
     NotActivated {

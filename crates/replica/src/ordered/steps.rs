@@ -153,18 +153,6 @@ impl Ordered {
             let why = Void::NotCurrent { seat, attempt };
             return Happened::Void { why };
         }
-        // A group of one between activation and swap: without its successor nothing would be left.
-        if let Some(joiner) = current.and_then(|current| current.joiner)
-            && self.able(step.membership).next().is_none()
-            && step.membership.view.serving().next().is_some()
-        {
-            let why = Void::OnlyOne {
-                seat,
-                attempt,
-                joiner,
-            };
-            return Happened::Void { why };
-        }
         let reason = kept(reason);
         self.end(step, seat, Ended::Passed { reason })
             .expect("the attempt was just found to run")

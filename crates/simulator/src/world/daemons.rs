@@ -56,6 +56,22 @@ impl Host {
 }
 
 impl World<'_> {
+    /// The first daemon has started the founder, and has written that down.
+    pub(super) fn founder_started(&mut self, process: usize, founder: Assignment) {
+        let edition = &self.installation.editions[self.processes[process].edition];
+        let build = edition.binary.build;
+        let host = &mut self.hosts[self.processes[process].host];
+        if let Some(daemon) = &mut host.daemon {
+            daemon.adopt(pid(process), founder.clone(), build);
+        }
+        let record = Record {
+            assignment: founder,
+            build,
+            who: None,
+        };
+        host.disk.insert(pid(process), record);
+    }
+
     fn with_daemon(&mut self, host: usize, act: impl FnOnce(&mut Daemon, &mut Vec<Output>)) {
         let mut out = Vec::new();
         let Some(daemon) = &mut self.hosts[host].daemon else {
@@ -345,6 +361,7 @@ impl World<'_> {
         self.network.silence(Party::Daemon(host, life));
         for process in 0..self.processes.len() {
             if self.processes[process].host == host && !self.processes[process].is_dead() {
+                self.lost.extend(self.processes[process].me());
                 self.processes[process].life = Life::Ended;
                 self.network.silence(Party::Process(process));
             }

@@ -1,13 +1,16 @@
 //! Looking at the installation from outside: what phase the group is in, who has which role, what
 //! changed. Nothing here changes anything but the checkers' and the trace's own records.
 
+use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 
-use group::Membership;
+use group::{Membership, Stays};
+use replica::Replica;
 use replica::ordered::{self, NotYet, Ordered, Purpose, UpgradeState};
 use wire::MemberId;
 
 use super::World;
+use crate::checkers::incarnations::Seen;
 use crate::plan::{Phase, Role};
 use crate::process::Life;
 use crate::trace::Digest;
@@ -24,7 +27,7 @@ fn fingerprint(ordered: &Ordered, membership: &Membership) -> u64 {
     let mut hasher = Digest::default();
     let view = &membership.view;
     (view.position, view.leaving, membership.leader).hash(&mut hasher);
-    membership.configuration.joint().hash(&mut hasher);
+    (membership.incarnation, membership.configuration.joint()).hash(&mut hasher);
     for member in &view.members {
         (
             member.id,
@@ -50,6 +53,17 @@ fn fingerprint(ordered: &Ordered, membership: &Membership) -> u64 {
     hasher.finish()
 }
 
+fn seen(replica: &Replica) -> Seen {
+    let membership = replica.membership();
+    Seen {
+        member: replica.me(),
+        incarnation: membership.incarnation,
+        view: membership.view.position,
+        delivered: replica.delivered(),
+        leads: replica.group().leads(),
+    }
+}
+
 impl World<'_> {
     /// What a process's turn has changed in its ordered state is judged and written down.
     pub(super) fn look_at(&mut self, process: usize) {
@@ -66,6 +80,7 @@ impl World<'_> {
         let me = member.replica.me();
         let position = member.replica.delivered();
         self.checkers.looks(now, me, ordered, membership);
+        self.look_at_incarnation(process);
         let furthest = self.processes[self.newest].replica();
         let further = furthest.is_none_or(|newest| newest.delivered() <= position);
         if further {
@@ -73,6 +88,77 @@ impl World<'_> {
             self.write_history();
         }
         self.stir();
+    }
+
+    fn look_at_incarnation(&mut self, process: usize) {
+        let Some(replica) = self.processes[process].replica() else {
+            return;
+        };
+        let (seen, membership) = (seen(replica), replica.membership());
+        let configuration = &membership.configuration;
+        let voters = configuration.voters.iter().chain(&configuration.outgoing);
+        let voters = voters.copied().collect();
+        let opinion = self
+            .checkers
+            .incarnations
+            .looks(seen, voters, &self.uncertain());
+        self.checkers.says("incarnations", opinion);
+    }
+
+    /// Members of whom nobody can say for certain that they are dead or act no more: those that run
+    /// and have not stood back, and those on hosts without power.
+    fn uncertain(&self) -> BTreeSet<MemberId> {
+        let runs = self
+            .processes
+            .iter()
+            .filter_map(|process| process.replica());
+        let runs = runs.filter(|replica| !replica.group().stands_back());
+        runs.map(Replica::me)
+            .chain(self.lost.iter().copied())
+            .collect()
+    }
+
+    /// Why nothing will ever be ordered again, if that is as it must be: more has died than a
+    /// majority bears, and no survivor may go on whatever daemons could still tell.
+    pub(crate) fn lost(&self) -> Option<String> {
+        let replicas = || {
+            self.processes
+                .iter()
+                .filter_map(|process| process.replica())
+        };
+        let uncertain = self.uncertain();
+        let mut why = "nobody is left".to_owned();
+        for replica in replicas() {
+            let group = replica.group();
+            if group.available() {
+                return None;
+            }
+            if group.stands_back() {
+                continue;
+            }
+            let next = group.membership().next_member;
+            let dead: BTreeSet<MemberId> = (1..next)
+                .filter_map(MemberId::new)
+                .filter(|member| !uncertain.contains(member))
+                .collect();
+            match group.survival_without(&dead) {
+                // Those that live, or may, could still be enough.
+                Err(Stays::Majority) => {
+                    let living: BTreeSet<MemberId> = replicas().map(Replica::me).collect();
+                    let configuration = &group.membership().configuration;
+                    if configuration.majority(|voter| living.contains(&voter)) {
+                        return None;
+                    }
+                    why = "a death is not certain".to_owned();
+                }
+                Err(stays) => why = stays.to_string(),
+                Ok(others) if others.iter().any(|other| self.lost.contains(other)) => {
+                    why = "a death is not certain".to_owned();
+                }
+                Ok(_) => return None,
+            }
+        }
+        Some(why)
     }
 
     /// What the ordered history says since the last time.
@@ -308,6 +394,8 @@ impl World<'_> {
                     .memory
                     .looks(&member.replica, member.jobs.len());
                 self.checkers.says("memory", opinion);
+                let opinion = self.checkers.incarnations.fits(seen(&member.replica));
+                self.checkers.says("incarnations", opinion);
             }
         }
         let trouble_ms = self.trouble_until.saturating_sub(self.began) / 1000;

@@ -540,13 +540,7 @@ impl World<'_> {
                 host,
                 request,
             } => return self.ask_daemon(process, now, token, &host, request, out),
-            Output::Tell(request) => {
-                if let Ok((connection, _)) = &self.processes[process].local {
-                    let connection = *connection;
-                    self.send_from(party, connection, Parcel::ToDaemon(request.clone()));
-                }
-                self.processes[process].told = Some(request);
-            }
+            Output::Tell(request) => self.tell_daemon(process, request),
             Output::Note(note) => self.note(process, note),
             Output::End(end) => self.member_ends(process, end),
         }
@@ -643,7 +637,16 @@ impl World<'_> {
         }
     }
 
+    fn tell_daemon(&mut self, process: usize, request: DaemonRequest) {
+        if let Ok((connection, _)) = &self.processes[process].local {
+            let (party, connection) = (Party::Process(process), *connection);
+            self.send_from(party, connection, Parcel::ToDaemon(request.clone()));
+        }
+        self.processes[process].told = Some(request);
+    }
+
     fn fetch(&mut self, process: usize, admitted: Admitted) {
+        self.tell_daemon(process, admitted.announcement());
         let party = Party::Process(process);
         if let Life::Joining(asking) = &mut self.processes[process].life
             && let Some((old, _)) = asking.fetching.take()

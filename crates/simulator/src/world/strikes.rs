@@ -1,5 +1,9 @@
 //! Faults: when they come, whom they hit, what they do.
 
+use group::Stays;
+use replica::Replica;
+use wire::MemberId;
+
 use super::look::Target;
 use super::{Event, World, host_name, place_of_daemon, place_of_host};
 use crate::network::{Party, Weather};
@@ -204,8 +208,8 @@ impl World<'_> {
         self.network.set_weather(place, weather);
     }
 
-    /// A crash must leave a majority of voters that live, in both halves of a joint change: to go on
-    /// with fewer is the survivors' story. A host must remain to start replacements on.
+    /// A crash must leave a majority of voters that live, in both halves of a joint change, or
+    /// survivors that may go on without one; unless the plan says that everything may be lost. A host must remain to start replacements on.
     fn bearable(&self, strike: Strike, target: Target) -> bool {
         let loses_host = strike.fault == Fault::PowerOff;
         if !loses_host && strike.fault != Fault::Crash {
@@ -216,6 +220,9 @@ impl World<'_> {
             return false;
         }
         if strike.role == Role::Daemon && !loses_host {
+            return true;
+        }
+        if self.plan.reckless {
             return true;
         }
         let gone = |process: usize| match target {
@@ -229,10 +236,35 @@ impl World<'_> {
                     && !gone(process)
             })
         };
+        let left = || {
+            (0..self.processes.len())
+                .filter(|&process| !gone(process))
+                .filter_map(|process| self.processes[process].replica())
+        };
         // A change that only the dying leader knows to be committed helps nobody.
-        (0..self.processes.len())
-            .filter(|&process| !gone(process))
-            .filter_map(|process| self.processes[process].replica())
-            .all(|replica| replica.membership().configuration.majority(remains))
+        let bears = |replica: &Replica| replica.membership().configuration.majority(remains);
+        left().all(bears) || (!loses_host && self.survives(left().collect(), &remains))
+    }
+
+    /// Whether those that would be left may go on as survivors: all others are certainly dead then.
+    fn survives(&self, left: Vec<&Replica>, remains: &impl Fn(MemberId) -> bool) -> bool {
+        let mut voters = left.into_iter().filter(|replica| {
+            let configuration = &replica.membership().configuration;
+            configuration.votes(replica.me())
+        });
+        let may = |replica: &Replica| {
+            let given = 1..replica.membership().next_member;
+            let dead = given
+                .filter_map(MemberId::new)
+                .filter(|&member| !remains(member) && !self.lost.contains(&member))
+                .collect();
+            match replica.group().survival_without(&dead) {
+                Ok(others) => others.iter().all(|&other| remains(other)),
+                Err(Stays::Majority) => replica.membership().configuration.majority(remains),
+                Err(Stays::NoVote | Stays::Unknown | Stays::Lost { .. }) => false,
+            }
+        };
+        let first = voters.next().is_some_and(may);
+        first && voters.all(may)
     }
 }
