@@ -10,7 +10,7 @@ mod lead;
 mod output;
 mod propose;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +36,9 @@ pub use output::{Delivered, Greeting, NotTaken, Output, Survived};
 /// Above this many bytes of log its leader refuses requests: the memory that a member may need for
 /// the order, several seconds of full load.
 pub const LOG_BYTES_MAX: u64 = 256 << 20;
+/// How many of those that left are remembered: only the last change of membership matters, and one
+/// that is under way.
+const DEPARTED_MAX: usize = 4;
 /// How often a joiner tells the leader how far it is.
 const PROGRESS_EVERY: Duration = Duration::from_millis(10);
 
@@ -56,6 +59,8 @@ pub struct Group {
     dead: BTreeMap<MemberId, String>,
     /// This member as the last view that lists it does.
     own: Option<Member>,
+    /// Those that left last: their fates may still matter.
+    departed: VecDeque<Member>,
     joiners: Joiners,
     parting: Parting,
     posted: Posted,
@@ -125,6 +130,7 @@ impl Group {
             term,
             dead: BTreeMap::new(),
             own: None,
+            departed: VecDeque::new(),
             joiners: Joiners::default(),
             parting: Parting::default(),
             posted: Posted::default(),
@@ -471,6 +477,22 @@ impl Group {
         }
     }
 
+    /// A change is about to be applied: who goes out is remembered for a while.
+    fn remember_departing(&mut self, change: &Change) {
+        let leaver = match change {
+            Change::Settle => self.membership.view.leaving,
+            Change::Remove { member, .. } => Some(*member),
+            Change::Admit(_) | Change::Promote { .. } => None,
+        };
+        let leaver = leaver.and_then(|leaver| self.membership.view.member(leaver));
+        if let Some(leaver) = leaver.cloned() {
+            if self.departed.len() >= DEPARTED_MAX {
+                self.departed.pop_front();
+            }
+            self.departed.push_back(leaver);
+        }
+    }
+
     fn remember_own(&mut self) {
         let own = self
             .membership
@@ -589,6 +611,17 @@ impl Group {
     /// Whether this member has stood back for another survivor: it does nothing any more.
     pub fn stands_back(&self) -> bool {
         self.order.stands_back()
+    }
+
+    /// Members and joiners that are not heard, and those that left and may still count, unless their
+    /// death is certain: it is worth asking what became of them.
+    pub fn missing(&self) -> impl Iterator<Item = &Member> {
+        let silent = self.membership.everybody();
+        let silent = silent.filter(|member| !self.lives(member.id));
+        let departed = self.departed.iter();
+        let departed = departed.filter(|member| self.order.concerns(member.id));
+        let missing = silent.chain(departed);
+        missing.filter(|member| !self.dead.contains_key(&member.id))
     }
 
     /// How a member's process ended, if an execution daemon holds its exit.

@@ -45,6 +45,7 @@ fn binaries() -> &'static Path {
 pub(crate) struct World {
     pub(crate) installation: Installation,
     pub(crate) group: Group,
+    size: usize,
     load: Option<Load>,
     _directory: tempfile::TempDir,
 }
@@ -52,13 +53,23 @@ pub(crate) struct World {
 impl World {
     /// Three hosts, the ledger's version 1 on three members, and load on it.
     pub(crate) fn with(versions: &[&str]) -> World {
-        let mut world = World::of("ledger", versions);
+        World::loaded(versions, 3)
+    }
+
+    /// The same on so many members.
+    pub(crate) fn loaded(versions: &[&str], size: u32) -> World {
+        let mut world = World::sized("ledger", versions, size);
         world.load = Some(Load::start(&world.group));
         world
     }
 
     /// Three hosts, and version 1 of a service on three members.
     pub(crate) fn of(service: &str, versions: &[&str]) -> World {
+        World::sized(service, versions, 3)
+    }
+
+    /// Three hosts, and version 1 of a service on so many members.
+    pub(crate) fn sized(service: &str, versions: &[&str], size: u32) -> World {
         let directory = tempfile::tempdir().unwrap();
         let files: Vec<PathBuf> = versions.iter().map(|name| binaries().join(name)).collect();
         let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
@@ -66,11 +77,12 @@ impl World {
         let at = directory.path().join("installation");
         let mut installation = Installation::start(&at, &remex, &files, 3).unwrap();
         let group = installation
-            .found(service, service, &Version::new(1, 0, 0), 3)
+            .found(service, service, &Version::new(1, 0, 0), size)
             .unwrap();
         World {
             installation,
             group,
+            size: size as usize,
             load: None,
             _directory: directory,
         }
@@ -128,12 +140,13 @@ impl World {
 
     /// The upgrade's end, as the status says it.
     pub(crate) fn upgraded(&mut self) -> GroupStatus {
+        let size = self.size;
         self.until("the upgrade ends", |status| {
             let state = status
                 .upgrade
                 .as_ref()
                 .map(|upgrade| upgrade.state.as_str());
-            state.is_some_and(|state| state != "running") && settled(status)
+            state.is_some_and(|state| state != "running") && settles(status, size)
         })
     }
 
@@ -168,7 +181,8 @@ impl World {
 
     /// Ends the load and judges it: nothing failed, nothing lost, nothing twice, the sum stands.
     pub(crate) fn judge(mut self) {
-        let status = self.until("all members serve", settled);
+        let size = self.size;
+        let status = self.until("all members serve", |status| settles(status, size));
         let load = self.load.take().unwrap();
         let contacts: Vec<_> = status.members.iter().map(|member| member.address).collect();
         load.judge(&contacts);
@@ -205,7 +219,12 @@ pub(crate) fn signal(process: u32, signal: Signal) {
 
 /// Three members serve and nothing is under way.
 pub(crate) fn settled(status: &GroupStatus) -> bool {
-    status.members.len() == 3
+    settles(status, 3)
+}
+
+/// So many members serve and nothing is under way.
+pub(crate) fn settles(status: &GroupStatus, size: usize) -> bool {
+    status.members.len() == size
         && status.joiners.is_empty()
         && status
             .members

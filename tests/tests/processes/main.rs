@@ -10,5 +10,6 @@ mod common;
 mod faults;
 mod figure_five;
 mod operator;
+mod survivors;
 mod transfer;
 mod upgrade;

@@ -86,6 +86,7 @@ impl Group {
             } => match decode_body::<ChangeEntry>(&context) {
                 Ok(entry) if entry.format == ENTRY_FORMAT => {
                     self.pass_time(now, entry.time);
+                    self.remember_departing(&entry.change);
                     Arc::make_mut(&mut self.membership).changed(
                         delivery.position,
                         &entry.change,

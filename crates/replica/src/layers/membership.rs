@@ -130,12 +130,7 @@ impl Membership {
             return;
         }
         self.fate_at = Some(now.after(FATE_PATIENCE));
-        let silent = cx
-            .group
-            .membership()
-            .everybody()
-            .filter(|member| !cx.group.lives(member.id) && cx.group.death(member.id).is_none());
-        for member in silent {
+        for member in cx.group.missing() {
             let hosts = &cx.ordered.foundation().hosts;
             if let Some(host) = hosts.iter().find(|host| host.name == member.host) {
                 out.push(Effect::Fate {
