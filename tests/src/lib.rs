@@ -1,10 +1,9 @@
 //! What the binaries of these tests share with them: a ledger that says it is the next version, the
-//! words of a herald, a service with a large state, and one whose next version dies.
+//! words of a herald, and a service with a large state.
 //!
 //! The ledger's state and methods are those of version 1; only its number differs, and what its
 //! binary does when it is started.
 
-pub mod fuse;
 pub mod hoard;
 
 use std::process::ExitCode;

@@ -118,7 +118,8 @@ impl Daemon {
                 | DaemonReply::Leave
                 | DaemonReply::Inventory { .. }
                 | DaemonReply::Output { .. }
-                | DaemonReply::Stopped { .. }) => {
+                | DaemonReply::Stopped { .. }
+                | DaemonReply::Fate { .. }) => {
                     if let Some(found) = answer(reply) {
                         return Ok(found);
                     }
@@ -143,7 +144,8 @@ fn token_of(reply: &DaemonReply) -> Option<u64> {
         | DaemonReply::Ended { token, .. }
         | DaemonReply::Inventory { token, .. }
         | DaemonReply::Output { token, .. }
-        | DaemonReply::Stopped { token } => Some(*token),
+        | DaemonReply::Stopped { token }
+        | DaemonReply::Fate { token, .. } => Some(*token),
         DaemonReply::Registered { .. } | DaemonReply::Leave => None,
     }
 }
