@@ -152,9 +152,7 @@ impl Group {
         if incarnation > self.membership.incarnation {
             // It will tell us, when we dial, that our life of the group is over.
             Greeting::OtherIncarnation
-        } else if incarnation < self.membership.incarnation {
-            Greeting::Removed { view }
-        } else if self.membership.is_past(member) {
+        } else if incarnation < self.membership.incarnation || self.membership.is_past(member) {
             Greeting::Removed { view }
         } else {
             Greeting::Welcome

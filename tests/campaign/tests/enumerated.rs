@@ -52,6 +52,7 @@ fn plan(members: u32, fault: Fault, role: Role, phase: Phase, seed: u64) -> Plan
             ..Upgrade::to(Version::new(2, 0, 0), 200)
         }],
         strikes,
+        reckless: false,
     }
 }
 

@@ -40,7 +40,8 @@ impl Side {
             DaemonRequest::Start { .. }
             | DaemonRequest::Stop { .. }
             | DaemonRequest::Inventory { .. }
-            | DaemonRequest::Output { .. } => true,
+            | DaemonRequest::Output { .. }
+            | DaemonRequest::Fate { .. } => true,
         }
     }
 }
