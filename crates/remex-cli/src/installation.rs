@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use wire::daemon::{BinaryRecord, DaemonReply, DaemonRequest, ReplicaRecord};
 use wire::frame::{PEER_FRAME_MAX, encode, split};
+use wire::status::{GroupStatus, HostStatus};
 
 use crate::At;
 use crate::outcome::Outcome;
@@ -177,6 +178,22 @@ pub(crate) async fn inventories(at: &At) -> Result<Vec<Inventory>, Outcome> {
         Some(error) if found.is_empty() => Err(error),
         Some(_) | None => Ok(found),
     }
+}
+
+/// Asks also the daemons of the group's hosts that the operator did not name; why those that do not
+/// answer do not.
+pub(crate) async fn complete(found: &mut Vec<Inventory>, status: &GroupStatus) -> Vec<String> {
+    let mut silent = Vec::new();
+    for HostStatus { host, daemon } in &status.hosts {
+        if found.iter().any(|known| known.host == *host) {
+            continue;
+        }
+        match inventory(*daemon).await {
+            Ok(inventory) => found.push(inventory),
+            Err(why) => silent.push(format!("{host} does not say what it has: {why}")),
+        }
+    }
+    silent
 }
 
 /// A client of a group of this installation.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use group::{Group, Joiner, Stays};
-use wire::status::{GroupStatus, MemberStatus, SCHEMA, TransferStatus};
+use wire::status::{GroupStatus, HostStatus, MemberStatus, SCHEMA, TransferStatus};
 
 use crate::ordered::{Ordered, member_status, upgrade_status, waits};
 
@@ -35,6 +35,14 @@ pub(crate) fn status(group: &Group, ordered: &Ordered) -> GroupStatus {
         initial: foundation.initial,
         minimal: foundation.minimal,
         stack: foundation.stack.clone(),
+        hosts: foundation
+            .hosts
+            .iter()
+            .map(|record| HostStatus {
+                host: record.name.clone(),
+                daemon: record.daemon,
+            })
+            .collect(),
         members: membership.view.members.iter().map(member).collect(),
         joiners: membership
             .joiners

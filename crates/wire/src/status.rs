@@ -41,6 +41,10 @@ pub struct GroupStatus {
     pub minimal: u32,
     /// The layer stack.
     pub stack: String,
+    /// The hosts on which members may be started, and their daemons; empty if the member does not
+    /// tell.
+    #[serde(default)]
+    pub hosts: Vec<HostStatus>,
     /// Members by seniority.
     pub members: Vec<MemberStatus>,
     /// Joiners that still catch up.
@@ -51,6 +55,15 @@ pub struct GroupStatus {
     pub waits: Vec<String>,
     /// The last views and what made them, oldest first; bounded.
     pub history: Vec<HistoryRecord>,
+}
+
+/// A host of the group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostStatus {
+    /// Its name.
+    pub host: String,
+    /// Where its daemon listens.
+    pub daemon: SocketAddr,
 }
 
 /// One member or joiner.

@@ -206,6 +206,10 @@ fn every_command_says_what_came_of_it() {
     assert_eq!(statement["reply"]["balance"], 100);
     let status = succeeds(&world, &["status", "ledger"]);
     let process = status["members"][0]["process"].as_u64().unwrap();
+    // Whoever names one daemon is told of all hosts: the group knows them.
+    let one = world.installation.hosts()[0].daemon.to_string();
+    let told = succeeds(&world, &["--at", &one, "status", "ledger"]);
+    assert_eq!(told["members"], status["members"]);
     let logs = succeeds(&world, &["logs", &process.to_string(), "--lines", "2"]);
     assert_eq!(logs["lines"].as_array().unwrap().len(), 2);
     // One of its replicas is stopped; it is replaced like any that was lost.

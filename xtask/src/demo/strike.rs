@@ -138,6 +138,7 @@ pub(crate) mod tests {
             initial: 3,
             minimal: 1,
             stack: "PGMS:EGMI:Recovery:Upgrade".to_owned(),
+            hosts: Vec::new(),
             members: list(members),
             joiners: list(joiners),
             upgrade: None,

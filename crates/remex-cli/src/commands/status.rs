@@ -5,12 +5,12 @@ use wire::MemberId;
 use wire::status::{GroupStatus, MemberStatus, TransferStatus};
 
 use crate::At;
-use crate::installation::{Inventory, connect_among, inventories};
+use crate::installation::{Inventory, complete, connect_among, inventories};
 use crate::outcome::Outcome;
 use crate::screen::Screen;
 
 pub(crate) async fn run(at: &At, group: Option<&str>, screen: &Screen) -> Result<(), Outcome> {
-    let inventories = inventories(at).await?;
+    let mut inventories = inventories(at).await?;
     let mut groups: Vec<String> = match group {
         Some(group) => vec![group.to_owned()],
         None => inventories
@@ -31,6 +31,9 @@ pub(crate) async fn run(at: &At, group: Option<&str>, screen: &Screen) -> Result
             .status()
             .await
             .map_err(|e| Outcome::Unreached(e.to_string()))?;
+        for silent in complete(&mut inventories, &status).await {
+            screen.line(&silent);
+        }
         show(&status, &inventories, screen);
         documents.push(document(&status, &inventories));
     }

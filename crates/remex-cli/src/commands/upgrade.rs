@@ -11,7 +11,7 @@ use wire::member::Binary;
 use wire::status::{GroupStatus, UpgradeStatus};
 use wire::{Build, Position};
 
-use crate::installation::{Inventory, connect, connect_among, inventories};
+use crate::installation::{Inventory, complete, connect, connect_among, inventories};
 use crate::outcome::Outcome;
 use crate::screen::Screen;
 use crate::{At, UpgradeArgs};
@@ -20,9 +20,13 @@ use crate::{At, UpgradeArgs};
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 pub(crate) async fn start(at: &At, args: UpgradeArgs, screen: &Screen) -> Result<(), Outcome> {
-    let found = inventories(at).await?;
+    let mut found = inventories(at).await?;
     let client = connect_among(&found, &args.group).await?;
     let status = look(&client).await?;
+    // A host that is gone must not keep the others from being upgraded; what lies there is not known.
+    for silent in complete(&mut found, &status).await {
+        screen.line(&silent);
+    }
     let target = target(&found, &status.service, &args)?;
     let token = SystemTime::now()
         .duration_since(UNIX_EPOCH)
