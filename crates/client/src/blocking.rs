@@ -64,7 +64,7 @@ impl Client {
             .spawn(move || runtime.block_on(driver))
             .map_err(thread)?;
         let asked = client.ready(options);
-        handle::readied(asked.blocking_recv(), group, options)?;
+        handle::readied(client.wait(asked), group, options)?;
         Ok(Client { client })
     }
 
@@ -73,7 +73,7 @@ impl Client {
     /// # Errors
     /// No answer in time; opening another one is harmless.
     pub fn session(&self) -> Result<Session, CallError> {
-        let answer = self.client.ask_session().blocking_recv();
+        let answer = self.client.wait(self.client.ask_session());
         let session = self.client.opened(answer)?;
         Ok(Session { session })
     }
@@ -91,7 +91,7 @@ impl Client {
     /// # Errors
     /// No answer in time.
     pub fn status_document(&self) -> Result<String, CallError> {
-        handle::document(self.client.ask_status().blocking_recv())
+        handle::document(self.client.wait(self.client.ask_status()))
     }
 
     /// Asks the group to replace its code. The answer is the upgrade's name.
@@ -99,7 +99,7 @@ impl Client {
     /// # Errors
     /// The group refuses it, or does not answer in time.
     pub fn upgrade(&self, request: UpgradeRequest) -> Result<Position, UpgradeError> {
-        handle::accepted(self.client.ask_upgrade(request).blocking_recv())
+        handle::accepted(self.client.wait(self.client.ask_upgrade(request)))
     }
 
     /// The group's members by seniority, as last heard.
@@ -110,6 +110,20 @@ impl Client {
     /// What this client has done so far.
     pub fn counters(&self) -> Counters {
         self.client.counters()
+    }
+}
+
+impl From<crate::Client> for Client {
+    /// The same client, for a thread that is not the one which drives it.
+    fn from(client: crate::Client) -> Client {
+        Client { client }
+    }
+}
+
+impl From<crate::Session> for Session {
+    /// The same session, for a thread that is not the one which drives its client.
+    fn from(session: crate::Session) -> Session {
+        Session { session }
     }
 }
 
@@ -124,7 +138,7 @@ impl Session {
     /// # Errors
     /// [`CallError::is_definite`] says whether the request was certainly not executed.
     pub fn call(&self, request: Request) -> Result<Reply, CallError> {
-        handle::replied(self.session.ask(request).blocking_recv())
+        handle::replied(self.session.wait(self.session.ask(request)))
     }
 
     /// Asks for one execution of a method by its name, with JSON arguments, and waits for its
@@ -139,6 +153,6 @@ impl Session {
         deadline: Option<Duration>,
     ) -> Result<JsonReply, CallError> {
         let asked = self.session.ask_json(method, arguments, deadline);
-        handle::json(asked.blocking_recv())
+        handle::json(self.session.wait(asked))
     }
 }

@@ -16,6 +16,7 @@ use wire::peer::Contact;
 use wire::status::GroupStatus;
 use wire::{Position, SessionId};
 
+use crate::attended::Attendant;
 use crate::driver::Driver;
 use crate::driver::inbox::{Command, Inbox};
 use crate::error::{CallError, ConnectError, UpgradeError};
@@ -41,6 +42,8 @@ pub struct Session {
 /// What all handles of one client share.
 struct Handle {
     inbox: Arc<Inbox>,
+    /// Who answers in the stead of a driver, if somebody does.
+    attendant: Option<Arc<dyn Attendant>>,
 }
 
 #[derive(Debug)]
@@ -51,7 +54,7 @@ struct Open {
 }
 
 /// What is asked of the driver, and the answer to come.
-type Asking = oneshot::Receiver<Result<Answer, CallError>>;
+pub(crate) type Asking = oneshot::Receiver<Result<Answer, CallError>>;
 
 impl Client {
     /// Connects to the group through any of `contacts`, with the usual [`Options`].
@@ -89,8 +92,21 @@ impl Client {
         }
         let inbox = Arc::new(Inbox::default());
         let driver = Driver::new(group, contacts.to_vec(), options, Arc::clone(&inbox));
-        let handle = Arc::new(Handle { inbox });
+        let attendant = None;
+        let handle = Arc::new(Handle { inbox, attendant });
         Ok((Client { handle }, driver))
+    }
+
+    /// A client that somebody else answers.
+    pub(crate) fn attended(inbox: Arc<Inbox>, attendant: Arc<dyn Attendant>) -> Client {
+        let attendant = Some(attendant);
+        let handle = Arc::new(Handle { inbox, attendant });
+        Client { handle }
+    }
+
+    /// Blocks the thread until the answer is there.
+    pub(crate) fn wait(&self, asking: Asking) -> Answered {
+        self.handle.wait(asking)
     }
 
     pub(crate) fn ready(&self, options: Options) -> Asking {
@@ -110,10 +126,7 @@ impl Client {
         self.handle.ask(Asked::Open)
     }
 
-    pub(crate) fn opened(
-        &self,
-        answer: Result<Result<Answer, CallError>, oneshot::error::RecvError>,
-    ) -> Result<Session, CallError> {
+    pub(crate) fn opened(&self, answer: Answered) -> Result<Session, CallError> {
         let Answer::Opened(id, key) = answered(answer)? else {
             return Err(unexpected());
         };
@@ -193,6 +206,11 @@ impl Session {
         async move { replied(asked.await) }
     }
 
+    /// Blocks the thread until the answer is there.
+    pub(crate) fn wait(&self, asking: Asking) -> Answered {
+        self.open.handle.wait(asking)
+    }
+
     pub(crate) fn ask(&self, request: Request) -> Asking {
         let session = self.open.key;
         self.open.handle.ask(Asked::Call { session, request })
@@ -236,6 +254,13 @@ impl Handle {
         self.inbox.push(Command::Ask(asked, slot));
         asking
     }
+
+    fn wait(&self, asking: Asking) -> Answered {
+        if let Some(attendant) = &self.attendant {
+            attendant.attend();
+        }
+        asking.blocking_recv()
+    }
 }
 
 impl Drop for Handle {
@@ -259,7 +284,7 @@ impl std::fmt::Debug for Handle {
 }
 
 /// What came through a slot.
-type Answered = Result<Result<Answer, CallError>, oneshot::error::RecvError>;
+pub(crate) type Answered = Result<Result<Answer, CallError>, oneshot::error::RecvError>;
 
 fn answered(answer: Answered) -> Result<Answer, CallError> {
     answer.unwrap_or(Err(CallError::ShutDown))

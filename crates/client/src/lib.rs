@@ -8,8 +8,10 @@
 //!
 //! Reading order: `machine/events.rs` (what comes in and goes out), `machine.rs`,
 //! `machine/sending.rs` (what is known of one request's copies), `machine/lane.rs` (numbers and the
-//! window), `machine/links.rs` (which member to speak to), then `driver.rs` (the sockets).
+//! window), `machine/links.rs` (which member to speak to), then `driver.rs` (the sockets); `attended.rs` stands in its
+//! place in tests that simulate everything.
 
+mod attended;
 pub mod blocking;
 mod driver;
 mod error;
@@ -17,6 +19,7 @@ mod handle;
 pub mod machine;
 mod options;
 
+pub use attended::{Attendant, Desk, Errand, Waiting, attended};
 pub use error::{CallError, ConnectError, UpgradeError};
 pub use handle::{Client, Session};
 pub use options::{Counters, JsonReply, Kind, Options, Reply, Request};

@@ -22,6 +22,11 @@ pub struct SessionKey(pub(super) usize);
 impl SessionKey {
     /// What belongs to no session.
     pub(super) const NONE: SessionKey = SessionKey(0);
+
+    /// A session of whoever answers a client in a machine's stead, by a number from 1.
+    pub fn numbered(number: usize) -> SessionKey {
+        SessionKey(number)
+    }
 }
 
 /// What happens to a client.
