@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use client::machine::{LinkId, Machine, SessionKey};
+use client::CallError;
+use client::machine::{Answer, LinkId, Machine, SessionKey};
 
 use crate::network::ConnectionId;
 
@@ -15,6 +16,8 @@ pub(crate) enum Rhythm {
     NowAndThen,
     /// Asks for what an operator wants.
     Operator,
+    /// Asks what somebody outside of the simulation asks through it.
+    Guest,
 }
 
 /// One session of a client.
@@ -35,6 +38,8 @@ pub(crate) enum Ticket {
     Call(usize, usize),
     /// An upgrade of the plan.
     Upgrade(usize),
+    /// What a guest asks; a request has its place in the history.
+    Guest(Option<usize>),
 }
 
 pub(crate) struct Customer {
@@ -48,6 +53,10 @@ pub(crate) struct Customer {
     pub(crate) turn_at: Option<u64>,
     /// Requests that one session asks before anything else.
     pub(crate) first: Vec<client::Request>,
+    /// A guest's sessions.
+    pub(crate) opened: Vec<(SessionKey, wire::SessionId)>,
+    /// What a guest was answered, by ticket, until it is taken.
+    pub(crate) answers: Vec<(u64, Result<Answer, CallError>)>,
 }
 
 impl Customer {

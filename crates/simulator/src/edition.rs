@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use replica::{Call, Context, Program, Refusal, Service, StateError};
 use wire::member::Binary;
-use wire::{Build, Version};
+use wire::{Build, MethodId, Version};
 
 /// What a process of an edition does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +115,19 @@ impl Edition {
 
     pub(crate) fn initial(&self) -> Box<dyn Reference> {
         (self.plain.initial)()
+    }
+
+    /// A reply, for people: its method, and its value if it decodes.
+    pub(crate) fn tell(&self, method: MethodId, reply: &[u8]) -> String {
+        let methods = &self.program.description.methods;
+        let name = methods
+            .iter()
+            .find(|known| known.id == method)
+            .map_or("?", |known| &known.name);
+        match (self.program.reply_to_json)(method, reply) {
+            Ok(value) => format!("`{name}` -> {value}"),
+            Err(_) => format!("`{name}` -> {reply:?}"),
+        }
     }
 
     /// The format that this edition works in.

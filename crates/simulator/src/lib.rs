@@ -6,7 +6,7 @@
 //! come again with the same seed. The checkers judge what members and clients saw.
 //!
 //! Reading order: `plan.rs` (what a run is made of), `world.rs` (what can happen), `run.rs` (how a
-//! run goes), `checkers.rs` (what must hold), `campaign.rs` (many runs).
+//! run goes), `checkers.rs` (what must hold), `campaign.rs` (many runs), `simulation.rs` (a run that is led from outside).
 
 mod campaign;
 mod checkers;
@@ -19,6 +19,7 @@ mod process;
 mod queue;
 mod random;
 mod run;
+mod simulation;
 mod table;
 mod trace;
 mod workload;
@@ -31,7 +32,8 @@ pub use edition::{Edition, Manner};
 pub use plan::{Fault, Load, Phase, Plan, PlanError, Role, Strike, Upgrade, When};
 pub use random::Random;
 pub use run::{Report, run};
+pub use simulation::Simulation;
 pub use table::{Table, cells, exists};
 pub use trace::Line;
 pub use workload::{Answered, Workload};
-pub use world::Installation;
+pub use world::{Installation, Unbearable};

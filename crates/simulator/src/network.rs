@@ -349,6 +349,18 @@ impl Network {
         *known = (*known).max(until);
     }
 
+    /// What is blocked at `like` is blocked at `place` too.
+    pub(crate) fn block_alike(&mut self, like: Place, place: Place) {
+        let same = |other| if other == like { place } else { other };
+        let alike: Vec<_> = self
+            .blocked
+            .iter()
+            .filter(|((from, to), _)| *from == like || *to == like)
+            .map(|(&(from, to), &until)| ((same(from), same(to)), until))
+            .collect();
+        self.blocked.extend(alike);
+    }
+
     /// Until when nothing passes.
     pub(crate) fn blocked_until(&self, now: u64, from: Place, to: Place) -> Option<u64> {
         if self.blocked.is_empty() {

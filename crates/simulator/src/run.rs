@@ -1,6 +1,8 @@
 //! One run: a group grows, serves, is upgraded and suffers as its plan says; then peace, and
 //! judgement.
 
+use std::any::Any;
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::checkers::Fault;
@@ -11,9 +13,9 @@ use crate::trace::Line;
 use crate::world::{Event, Installation, World};
 
 /// How long the group may take until all its members serve, in virtual microseconds.
-const GROWTH: u64 = 20_000_000;
+pub(crate) const GROWTH: u64 = 20_000_000;
 /// How long after the last fault everything may take to come to rest.
-const PEACE: u64 = 30_000_000;
+pub(crate) const PEACE: u64 = 30_000_000;
 /// How long faults that wait for a phase wait after the last upgrade: it may never come.
 const PATIENCE: u64 = 400_000;
 /// How long clients go on at the end, so that what the faults left behind is used.
@@ -22,7 +24,7 @@ const AFTERMATH: u64 = 300_000;
 /// meanwhile.
 const WAITING: u64 = 2_000_000;
 /// How often everything that only has to be looked at is looked at.
-const GLANCE: u64 = 5_000;
+pub(crate) const GLANCE: u64 = 5_000;
 
 /// What a run came to.
 #[derive(Clone, Debug)]
@@ -61,7 +63,7 @@ pub struct Report {
 
 /// Runs a plan.
 pub fn run(installation: &Installation, plan: &Plan) -> Report {
-    let mut world = World::new(installation, plan);
+    let mut world = World::new(Cow::Borrowed(installation), Cow::Borrowed(plan));
     let mut rest_us = 0;
     // A machine that panics is a finding like any other.
     let ran = catch_unwind(AssertUnwindSafe(|| {
@@ -70,12 +72,7 @@ pub fn run(installation: &Installation, plan: &Plan) -> Report {
         }
     }));
     if let Err(panic) = ran {
-        let what = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("without a word");
-        world.checkers.fail(format!("a machine panicked: {what}"));
+        world.checkers.fail(panicked(panic.as_ref()));
     }
     Report {
         answered: world.checkers.replies.answered,
@@ -96,6 +93,16 @@ pub fn run(installation: &Installation, plan: &Plan) -> Report {
     }
 }
 
+/// A panic as a finding.
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> String {
+    let what = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("without a word");
+    format!("a machine panicked: {what}")
+}
+
 /// `None` as soon as a checker has found something.
 fn through(world: &mut World<'_>, rest_us: &mut u64) -> Option<()> {
     until(world, GROWTH, "the group has all its members", |world| {
@@ -106,12 +113,7 @@ fn through(world: &mut World<'_>, rest_us: &mut u64) -> Option<()> {
     until(world, u64::MAX, "the plan is through", |world| {
         let requested = world.requested;
         if requested.asked > requested.ended {
-            if let Some(how) = world.upgrade_ended() {
-                let number = requested.asked - 1;
-                if world.upgrade_is(number) {
-                    world.upgrade_over(number, how);
-                }
-            }
+            world.upgrade_watched();
             return false;
         }
         if let Some(next) = world.plan.upgrades.get(requested.asked) {
@@ -141,7 +143,7 @@ fn through(world: &mut World<'_>, rest_us: &mut u64) -> Option<()> {
     until(world, PEACE, "all have applied the same", same)
 }
 
-fn same(world: &mut World<'_>) -> bool {
+pub(crate) fn same(world: &mut World<'_>) -> bool {
     let mut positions = world
         .processes
         .iter()
@@ -204,16 +206,16 @@ fn until(
     }
 }
 
-fn judge(world: &mut World<'_>) {
+pub(crate) fn judge(world: &mut World<'_>) {
     for process in &world.processes {
         if let Life::Member(member) = &process.life {
             world.checkers.sees_state(
                 member.replica.me(),
                 process.edition,
                 member.executor.as_ref(),
-                world.installation,
+                &world.installation,
             );
         }
     }
-    world.checkers.judge(world.installation);
+    world.checkers.judge(&world.installation);
 }

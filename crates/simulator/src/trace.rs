@@ -96,6 +96,10 @@ impl Trace {
         self.digest.finish()
     }
 
+    pub(crate) fn written(&self) -> &[Line] {
+        &self.lines
+    }
+
     pub(crate) fn lines(self) -> Vec<Line> {
         self.lines
     }

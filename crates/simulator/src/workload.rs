@@ -24,7 +24,7 @@ pub struct Answered<'a> {
 }
 
 /// Makes requests. All of them must be acceptable to the version that the group is founded with.
-pub trait Workload {
+pub trait Workload: Send {
     /// What one session asks before all others ask anything.
     fn first(&mut self) -> Vec<Request>;
 

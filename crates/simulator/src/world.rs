@@ -5,10 +5,12 @@
 mod clients;
 mod daemons;
 mod executors;
+mod guests;
 mod look;
 mod processes;
 mod strikes;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
@@ -30,6 +32,7 @@ use crate::table::Table;
 use crate::trace::Trace;
 use crate::workload::Workload;
 use daemons::Host;
+pub use guests::Unbearable;
 
 /// The group's name.
 pub(crate) const GROUP: &str = "group";
@@ -84,6 +87,7 @@ pub(crate) enum Event {
 }
 
 /// What a run can be made with: the versions, and what clients do with them.
+#[derive(Clone)]
 pub struct Installation {
     /// What the hosts can start; the first is what the group is founded with.
     pub editions: Vec<Edition>,
@@ -99,8 +103,8 @@ impl std::fmt::Debug for Installation {
 }
 
 pub(crate) struct World<'a> {
-    pub(crate) installation: &'a Installation,
-    pub(crate) plan: &'a Plan,
+    pub(crate) installation: Cow<'a, Installation>,
+    pub(crate) plan: Cow<'a, Plan>,
     pub(crate) now: u64,
     pub(crate) queue: Queue<Event>,
     pub(crate) random: Random,
@@ -119,6 +123,8 @@ pub(crate) struct World<'a> {
     pub(crate) stirred_until: u64,
     /// Whether clients ask for more.
     pub(crate) load: bool,
+    /// The last request in which a service panicked, as its member told it.
+    pub(crate) panicked: Option<String>,
     /// When the faults of the plan are over.
     pub(crate) trouble_until: u64,
     /// Faults of the plan that have not come yet.
@@ -179,7 +185,7 @@ pub(crate) fn host_name(host: usize) -> String {
 }
 
 impl<'a> World<'a> {
-    pub(crate) fn new(installation: &'a Installation, plan: &'a Plan) -> World<'a> {
+    pub(crate) fn new(installation: Cow<'a, Installation>, plan: Cow<'a, Plan>) -> World<'a> {
         let count = plan.hosts as usize;
         let records: Vec<HostRecord> = (0..count)
             .map(|host| HostRecord {
@@ -188,8 +194,6 @@ impl<'a> World<'a> {
             })
             .collect();
         let mut world = World {
-            installation,
-            plan,
             now: 0,
             queue: Queue::new(),
             random: Random::new(plan.seed),
@@ -197,13 +201,14 @@ impl<'a> World<'a> {
             hosts: (0..count).map(Host::new).collect(),
             processes: Vec::new(),
             customers: Vec::new(),
-            checkers: Checkers::new(plan, installation),
+            checkers: Checkers::new(&plan, &installation),
             trace: Trace::new(),
             table: Table::default(),
             newest: 0,
             news: false,
             stirred_until: 0,
             load: true,
+            panicked: None,
             trouble_until: 0,
             pending: Vec::new(),
             began: 0,
@@ -212,6 +217,8 @@ impl<'a> World<'a> {
             waits: None,
             ended: None,
             out: Vec::new(),
+            installation,
+            plan,
         };
         world.found(records);
         world.customers();

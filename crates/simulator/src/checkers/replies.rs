@@ -39,6 +39,8 @@ pub(crate) struct Operation {
     floor: Position,
     pub(crate) reply: Option<(Position, Bytes)>,
     answered_at: u64,
+    /// It failed, and certainly was not executed and never will be.
+    unexecuted: Option<CallError>,
 }
 
 pub(crate) struct Replies {
@@ -85,6 +87,7 @@ impl Replies {
             floor: self.floor,
             reply: None,
             answered_at: 0,
+            unexecuted: None,
         });
         self.operations.len() - 1
     }
@@ -115,6 +118,42 @@ impl Replies {
         }
         self.last_reply = now;
         Ok(())
+    }
+
+    /// It was refused where it was asked, and has no number.
+    pub(crate) fn withdrawn(&mut self, entry: usize) {
+        if entry + 1 != self.operations.len() {
+            return;
+        }
+        if let Some(operation) = self.operations.pop()
+            && operation.number > 0
+        {
+            self.numbers.insert(operation.session, operation.number - 1);
+        }
+    }
+
+    /// A request whose client may live with an error has this one.
+    pub(crate) fn resolved(&mut self, entry: usize, error: &CallError) {
+        let refused = match error {
+            CallError::Overloaded { .. }
+            | CallError::WindowFull
+            | CallError::Unavailable
+            | CallError::Unreached { .. }
+            | CallError::SessionExpired { sent_before: false }
+            | CallError::UnknownMethod
+            | CallError::Malformed
+            | CallError::WrongKind => true,
+            CallError::Invalid { .. }
+            | CallError::Panicked
+            | CallError::Deadline
+            | CallError::SessionExpired { sent_before: true }
+            | CallError::ReplyForgotten
+            | CallError::ReplyMalformed { .. }
+            | CallError::ShutDown => false,
+        };
+        if refused {
+            self.operations[entry].unexecuted = Some(error.clone());
+        }
     }
 
     pub(crate) fn failed(&mut self, entry: usize, error: &CallError) -> Opinion {
@@ -282,6 +321,23 @@ impl<'a> Replay<'a> {
             if !fresh {
                 continue;
             }
+            let operation = writes.get(&(call.session, call.number));
+            match operation.and_then(|operation| operation.unexecuted.as_ref()) {
+                None => {}
+                // These are refused where they stand in the order.
+                Some(
+                    CallError::UnknownMethod
+                    | CallError::Malformed
+                    | CallError::WrongKind
+                    | CallError::WindowFull
+                    | CallError::SessionExpired { .. },
+                ) => continue,
+                Some(refused) => {
+                    return Err(format!(
+                        "{position} executes what was refused ({refused}): {operation:?}"
+                    ));
+                }
+            }
             self.executed.insert((call.session, call.number));
             let cx = self.context(position, time, self.index);
             self.index += 1;
@@ -293,7 +349,7 @@ impl<'a> Replay<'a> {
                     arguments: call.arguments,
                 },
             );
-            let Some(operation) = writes.get(&(call.session, call.number)) else {
+            let Some(operation) = operation else {
                 return Err(format!("nobody asked what {position} executes: {call:?}"));
             };
             if operation.method != call.method || operation.arguments != call.arguments {
@@ -309,7 +365,8 @@ impl<'a> Replay<'a> {
                     "executed at {position}, and answered as executed elsewhere: {operation:?}"
                 ));
             }
-            fits(&reply, said).map_err(|why| format!("{why}: {operation:?}"))?;
+            self.fits(call.method, &reply, said)
+                .map_err(|why| format!("{why}: {operation:?}"))?;
         }
         Ok(())
     }
@@ -325,9 +382,28 @@ impl<'a> Replay<'a> {
             };
             let reply = self.reference.read(&cx, call);
             let said = read.reply.as_ref().map(|(_, said)| said);
-            said.is_some_and(|said| fits(&reply, said).is_err())
+            said.is_some_and(|said| self.fits(read.method, &reply, said).is_err())
         });
         wrong.copied().collect()
+    }
+
+    fn fits(&self, method: MethodId, reply: &Result<Vec<u8>, Refusal>, said: &Bytes) -> Opinion {
+        let edition = &self.installation.editions[self.edition];
+        let group = || edition.tell(method, said);
+        match reply {
+            Ok(reply) if reply[..] == said[..] => Ok(()),
+            Ok(reply) => {
+                let reference = edition.tell(method, reply);
+                Err(format!(
+                    "the reference says {reference}, the group {}",
+                    group()
+                ))
+            }
+            Err(refusal) => Err(format!(
+                "the reference refuses ({refusal}), the group says {}",
+                group()
+            )),
+        }
     }
 
     fn activate(&mut self, version: &Version) -> Opinion {
@@ -343,15 +419,5 @@ impl<'a> Replay<'a> {
         self.edition = edition;
         self.effective = Arc::new(version.clone());
         Ok(())
-    }
-}
-
-fn fits(reply: &Result<Vec<u8>, Refusal>, said: &Bytes) -> Opinion {
-    match reply {
-        Ok(reply) if reply[..] == said[..] => Ok(()),
-        Ok(reply) => Err(format!("the reference says {reply:?}, the group {said:?}")),
-        Err(refusal) => Err(format!(
-            "the reference refuses ({refusal}), the group {said:?}"
-        )),
     }
 }

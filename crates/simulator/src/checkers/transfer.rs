@@ -100,7 +100,7 @@ fn digest(bytes: &[u8]) -> u64 {
 }
 
 /// The service's own bytes without the transfer's chunks.
-fn unchunked(mut bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn unchunked(mut bytes: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
     while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
         let length = u32::from_le_bytes(*length) as usize;

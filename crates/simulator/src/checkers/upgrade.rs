@@ -48,6 +48,11 @@ impl Upgrades {
         self.members * u64::from(upgrade.attempts) * deadline
     }
 
+    /// One more will be asked for than was planned.
+    pub(crate) fn planned(&mut self, upgrade: Upgrade) {
+        self.upgrades.push(upgrade);
+    }
+
     pub(crate) fn requested(&mut self, number: usize) {
         self.allowed.insert(self.upgrades[number].to.clone());
     }

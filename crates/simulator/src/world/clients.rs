@@ -43,13 +43,23 @@ impl World<'_> {
     }
 
     fn add_customer(&mut self, rhythm: Rhythm, sessions: u32) {
-        let number = self.customers.len();
-        let contacts = (0..self.hosts.len()).map(registry_address).collect();
         let options = Options {
             deadline: DEADLINE,
             connect_within: DEADLINE,
             ..Options::default()
         };
+        let number = self.add_customer_with(rhythm, sessions, options);
+        self.after(1_000 + number as u64, Event::Ask(number));
+    }
+
+    pub(super) fn add_customer_with(
+        &mut self,
+        rhythm: Rhythm,
+        sessions: u32,
+        options: Options,
+    ) -> usize {
+        let number = self.customers.len();
+        let contacts = (0..self.hosts.len()).map(registry_address).collect();
         let session = |_| Session {
             key: None,
             waits: None,
@@ -64,11 +74,13 @@ impl World<'_> {
             next_ticket: 1,
             turn_at: None,
             first: Vec::new(),
+            opened: Vec::new(),
+            answers: Vec::new(),
         });
-        self.after(1_000 + number as u64, Event::Ask(number));
+        number
     }
 
-    fn client_place(&self, client: usize) -> Place {
+    pub(super) fn client_place(&self, client: usize) -> Place {
         2 * self.hosts.len() + client
     }
 
@@ -102,7 +114,7 @@ impl World<'_> {
         self.client_wakes(client, self.now);
     }
 
-    fn client_wakes(&mut self, client: usize, at: u64) {
+    pub(super) fn client_wakes(&mut self, client: usize, at: u64) {
         let customer = &mut self.customers[client];
         if customer.turn_at.is_none_or(|turn| at < turn) {
             customer.turn_at = Some(at);
@@ -122,7 +134,7 @@ impl World<'_> {
         }
     }
 
-    fn client_hears(&mut self, client: usize, input: Input) {
+    pub(super) fn client_hears(&mut self, client: usize, input: Input) {
         let mut out = Vec::new();
         let now = self.client_now();
         self.customers[client].machine.handle(now, input, &mut out);
@@ -191,6 +203,7 @@ impl World<'_> {
                 }
             }
             (Ticket::Upgrade(number), answer) => self.upgrade_answered(number, answer),
+            (Ticket::Guest(entry), answer) => self.guest_answered(client, ticket, entry, answer),
         }
     }
 
@@ -249,7 +262,7 @@ impl World<'_> {
 
     /// The operator asks for the plan's next upgrade.
     pub(crate) fn ask_upgrade(&mut self, number: usize) {
-        let wanted = &self.plan.upgrades[number];
+        let wanted = self.plan.upgrades[number].clone();
         let edition = self
             .installation
             .editions

@@ -62,6 +62,7 @@ impl World<'_> {
                 None => break None,
             }
         };
+        let notes = member.executor.notes();
         if done > 0 {
             let position = member.executor.position();
             let took = done * if slow { 5 * SLOWNESS } else { 5 };
@@ -69,6 +70,10 @@ impl World<'_> {
             known.executor_busy_until = self.now + took;
             known.reports.push(Report::Applied { position, answers });
             self.wake(process, self.now + took);
+        }
+        for note in notes {
+            self.panicked = Some(note.clone());
+            self.note(process, note);
         }
         if let Some(mut export) = export {
             let until = *export.until.get_or_insert(self.now + MEETING_PATIENCE);

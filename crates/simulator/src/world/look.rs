@@ -9,7 +9,7 @@ use replica::Replica;
 use replica::ordered::{self, NotYet, Ordered, Purpose, UpgradeState};
 use wire::MemberId;
 
-use super::World;
+use super::{Requested, World};
 use crate::checkers::incarnations::Seen;
 use crate::plan::{Phase, Role};
 use crate::process::Life;
@@ -253,7 +253,7 @@ impl World<'_> {
         })
     }
 
-    fn process_of_member(&self, member: MemberId) -> Option<usize> {
+    pub(crate) fn process_of_member(&self, member: MemberId) -> Option<usize> {
         self.processes
             .iter()
             .position(|process| !process.is_dead() && process.me() == Some(member))
@@ -334,6 +334,17 @@ impl World<'_> {
             UpgradeState::Running => None,
             UpgradeState::Done => Some("done".to_owned()),
             UpgradeState::Failed { reason, .. } => Some(format!("failed: {reason}")),
+        }
+    }
+
+    /// Looks whether the last upgrade that was asked for has ended.
+    pub(crate) fn upgrade_watched(&mut self) {
+        let Requested { asked, ended, .. } = self.requested;
+        if asked > ended
+            && let Some(how) = self.upgrade_ended()
+            && self.upgrade_is(asked - 1)
+        {
+            self.upgrade_over(asked - 1, how);
         }
     }
 

@@ -716,7 +716,7 @@ impl World<'_> {
                     head.position,
                     self.processes[process].edition,
                     executor.as_ref(),
-                    self.installation,
+                    &self.installation,
                 );
                 let links = Links::new(replica.me());
                 self.processes[process].life = Life::Member(Box::new(Member {

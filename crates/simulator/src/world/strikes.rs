@@ -75,6 +75,10 @@ impl World<'_> {
         if self.requested.asked > self.requested.ended {
             self.table.during_upgrade += 1;
         }
+        self.hit(strike, target, phase);
+    }
+
+    pub(super) fn hit(&mut self, strike: Strike, target: Target, phase: Phase) {
         let who = match target {
             Target::Process(process) => format!("p{}", super::pid(process)),
             Target::Daemon(host) => format!("the daemon of {}", host_name(host)),
@@ -157,7 +161,7 @@ impl World<'_> {
         self.wake(process, self.now + 1);
     }
 
-    fn places(&self) -> usize {
+    pub(super) fn places(&self) -> usize {
         2 * self.hosts.len() + self.customers.len()
     }
 
@@ -209,8 +213,9 @@ impl World<'_> {
     }
 
     /// A crash must leave a majority of voters that live, in both halves of a joint change, or
-    /// survivors that may go on without one; unless the plan says that everything may be lost. A host must remain to start replacements on.
-    fn bearable(&self, strike: Strike, target: Target) -> bool {
+    /// survivors that may go on without one; unless the plan says that everything may be lost. A
+    /// host must remain to start replacements on.
+    pub(super) fn bearable(&self, strike: Strike, target: Target) -> bool {
         let loses_host = strike.fault == Fault::PowerOff;
         if !loses_host && strike.fault != Fault::Crash {
             return true;
@@ -243,7 +248,10 @@ impl World<'_> {
         };
         // A change that only the dying leader knows to be committed helps nobody.
         let bears = |replica: &Replica| replica.membership().configuration.majority(remains);
-        left().all(bears) || (!loses_host && self.survives(left().collect(), &remains))
+        // Of a group of one nobody is left to have an opinion.
+        let somebody = left().next().is_some();
+        let majority = somebody && left().all(bears);
+        majority || (!loses_host && self.survives(left().collect(), &remains))
     }
 
     /// Whether those that would be left may go on as survivors: all others are certainly dead then.
