@@ -52,3 +52,6 @@ impl Store {
 fn main() -> ExitCode {
     remex::serve::<Store>()
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use crate::tree::{Tree, cargo};
 use crate::verdict::Verdict;
 
 /// Which of our packages each of our packages may depend on. Tests may know more, see [`faults`].
-const ARROWS: [(&str, &[&str]); 22] = [
+const ARROWS: [(&str, &[&str]); 23] = [
     ("wire", &[]),
     ("order", &["wire"]),
     ("group", &["wire", "order"]),
@@ -31,6 +31,9 @@ const ARROWS: [(&str, &[&str]); 22] = [
         "remex-cli",
         &["remex", "wire", "replica", "client", "daemon", "host"],
     ),
+    // What authors test their services with: clients and services as they know them, in a simulated
+    // world.
+    ("testing", &["remex", "simulator", "wire"]),
     // Examples are written as a user would write them, from `remex` alone.
     ("kv", &["remex"]),
     ("ledger-v1", &["remex"]),
