@@ -50,6 +50,8 @@ struct World {
     links: BTreeMap<(MemberId, MemberId), bool>,
     /// Who neither hears nor speaks.
     stopped: Vec<MemberId>,
+    /// What was said on links that are no member's.
+    answers: Vec<(MemberId, PeerMessage)>,
 }
 
 impl World {
@@ -61,6 +63,7 @@ impl World {
             wire: VecDeque::new(),
             links: BTreeMap::new(),
             stopped: Vec::new(),
+            answers: Vec::new(),
         };
         let group = Group::found(world.moment(), membership, id(1));
         world.add(group);
@@ -170,10 +173,8 @@ impl World {
                     self.processes.get_mut(&me).unwrap().ended = Some(view);
                 }
                 Output::Broken { why, .. } => panic!("{why}"),
-                Output::Answer { .. }
-                | Output::Readable { .. }
-                | Output::Leader { .. }
-                | Output::Suspicion { .. } => {}
+                Output::Answer { message, .. } => self.answers.push((me, message)),
+                Output::Readable { .. } | Output::Leader { .. } | Output::Suspicion { .. } => {}
             }
         }
     }
@@ -408,6 +409,33 @@ fn a_leader_that_is_replaced_hands_over_first() {
     world.order(4, "after");
     world.run("the group goes on", |world| world.texts(4) == ["after"]);
     world.check_orders();
+}
+
+/// All whom a joiner knows may be gone a moment later: who hands over is the last to tell it.
+#[test]
+fn who_hands_over_tells_its_joiners_who_leads_and_not_that_nobody_does() {
+    let mut world = World::of(3);
+    let leader = world.leader().unwrap();
+    world.change(&Change::Admit(member(4)));
+    world.run("the admission", |world| {
+        world.processes[&id(leader)]
+            .group
+            .membership()
+            .joiner(id(4))
+            .is_some()
+    });
+    world.get(leader).attach(9, id(4));
+    let next = (1..=3).find(|&number| number != leader).unwrap();
+    let now = world.moment();
+    world.get(leader).hand_over(now, id(next)).unwrap();
+    world.run("the other one leads", |world| world.leader() == Some(next));
+    world.run("the joiner is told", |world| !world.answers.is_empty());
+    let told = PeerMessage::NotAdmitted {
+        leader: Some(member(next).address),
+        why: "this member does not lead the group".to_owned(),
+        retry: true,
+    };
+    assert_eq!(world.answers, [(id(leader), told)]);
 }
 
 #[test]

@@ -97,7 +97,12 @@ impl Group {
 
     pub(super) fn answer_joiners(&mut self, out: &mut Vec<Output>) {
         if !self.order.leads() {
+            // While nobody leads there is nothing to tell: all other members that a joiner knows may
+            // be gone before it asks them. It has its own patience with us.
             let leader = self.leader_address();
+            if leader.is_none() {
+                return;
+            }
             for link in self.joiners.take_links() {
                 let message = PeerMessage::NotAdmitted {
                     leader,
