@@ -127,6 +127,30 @@ pub fn terminate(process: u32) -> io::Result<()> {
     signal(process, Signal::TERM)
 }
 
+/// Stops a process where it stands: it lives, holds what it has, and does nothing.
+///
+/// # Errors
+/// It does not run.
+pub fn pause(process: u32) -> io::Result<()> {
+    signal(process, Signal::STOP)
+}
+
+/// Lets a process that was stopped go on.
+///
+/// # Errors
+/// It does not run.
+pub fn resume(process: u32) -> io::Result<()> {
+    signal(process, Signal::CONT)
+}
+
+/// How many files, sockets among them, a process has open.
+///
+/// # Errors
+/// It does not run, or is not ours to look at.
+pub fn files(process: u32) -> io::Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{process}/fd"))?.count())
+}
+
 fn signal(process: u32, signal: Signal) -> io::Result<()> {
     let number = i32::try_from(process).ok().filter(|number| *number > 0);
     let pid = number
@@ -153,7 +177,8 @@ pub fn running_from(directory: &Path) -> Vec<u32> {
         .collect()
 }
 
-fn executable(process: u32) -> Option<PathBuf> {
+/// What a process runs, if it runs.
+pub fn executable(process: u32) -> Option<PathBuf> {
     fs::read_link(format!("/proc/{process}/exe")).ok()
 }
 
@@ -194,6 +219,42 @@ mod tests {
         child.wait().unwrap();
         assert!(!runs(child.id()));
         assert!(kill(0).is_err());
+    }
+
+    #[test]
+    fn a_process_that_is_paused_stands_until_it_is_resumed() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let is = |wanted: char| {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+            state(&stat) == Some(wanted)
+        };
+        pause(child.id()).unwrap();
+        while !is('T') {
+            thread::yield_now();
+        }
+        assert!(runs(child.id()));
+        resume(child.id()).unwrap();
+        while is('T') {
+            thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(pause(child.id()).is_err());
+    }
+
+    #[test]
+    fn an_open_file_counts_until_it_is_closed() {
+        // Other tests of this process open and close files too.
+        let mut opened = Vec::new();
+        let before = files(std::process::id()).unwrap();
+        for _ in 0..100 {
+            opened.push(File::open("/dev/null").unwrap());
+        }
+        let with = files(std::process::id()).unwrap();
+        assert!(with > before + 50, "{before} before, {with} with them");
+        drop(opened);
+        assert!(files(std::process::id()).unwrap() < with - 50);
+        assert!(files(0).is_err());
     }
 
     #[test]

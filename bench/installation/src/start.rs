@@ -33,6 +33,8 @@ pub struct Installation {
     directory: PathBuf,
     development: Child,
     hosts: Vec<HostRecord>,
+    /// Daemons that were started again: they are ours to end.
+    daemons: Vec<Child>,
 }
 
 /// Why an installation or a group does not come up.
@@ -81,6 +83,12 @@ struct Development {
     hosts: Vec<HostRecord>,
 }
 
+/// What a daemon writes down of itself, as far as it matters here.
+#[derive(Debug, Deserialize)]
+struct DaemonFile {
+    process: u32,
+}
+
 impl Installation {
     /// Starts `hosts` daemons in `directory`, which is emptied first, with copies of these
     /// binaries: `remex` itself, and the versions that can be run.
@@ -124,6 +132,7 @@ impl Installation {
             directory: directory.to_owned(),
             development,
             hosts: Vec::new(),
+            daemons: Vec::new(),
         };
         installation.hosts = installation.await_hosts(hosts as usize)?;
         Ok(installation)
@@ -139,10 +148,61 @@ impl Installation {
         &self.directory
     }
 
+    /// The process of a host's daemon, as the last one that listened there wrote it down.
+    ///
+    /// # Errors
+    /// There is no such host, or it wrote nothing.
+    pub fn daemon_process(&self, host: &str) -> Result<u32, StartError> {
+        let file = self.state(host).join("daemon.json");
+        let read = fs::read_to_string(&file).map_err(system(format!("reading {}", file.display())));
+        let written: DaemonFile = serde_json::from_str(&read?)
+            .map_err(|why| system(format!("reading {}", file.display()))(why.into()))?;
+        Ok(written.process)
+    }
+
+    /// Starts a host's daemon again, after the one before it ended; its process. It may take a while
+    /// until it answers.
+    ///
+    /// # Errors
+    /// There is no such host, or the process does not start.
+    pub fn start_daemon(&mut self, host: &str) -> Result<u32, StartError> {
+        // Those that ended meanwhile are reaped, so that they do not count as running.
+        self.daemons
+            .retain_mut(|daemon| !matches!(daemon.try_wait(), Ok(Some(_))));
+        let what = format!("starting the daemon of {host}");
+        let record = self.hosts.iter().find(|record| record.name == host);
+        let record = record.ok_or_else(|| system(what.clone())(io::ErrorKind::NotFound.into()))?;
+        let state = self.state(host);
+        let log = File::options().append(true).open(state.join("daemon.log"));
+        let opened = log.and_then(|out| Ok((out.try_clone()?, out)));
+        let (out, err) = opened.map_err(system(what.clone()))?;
+        let daemon = Command::new(self.directory.join("remex"))
+            .args(["daemon", "--host", host])
+            .args(["--ip", &record.daemon.ip().to_string()])
+            .args(["--port", &record.daemon.port().to_string()])
+            .arg("--versions")
+            .arg(self.directory.join("versions"))
+            .arg("--state")
+            .arg(state)
+            // As with the others, Ctrl-C is its starter's to answer.
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(err)
+            .spawn()
+            .map_err(system(what))?;
+        let process = daemon.id();
+        self.daemons.push(daemon);
+        Ok(process)
+    }
+
+    fn state(&self, host: &str) -> PathBuf {
+        self.directory.join("state").join(host)
+    }
+
     /// What a process on one of the hosts printed, by line; its daemon keeps it.
     pub fn printed(&self, host: &str, process: u32) -> Vec<String> {
-        let state = self.directory.join("state");
-        let log = state.join(host).join("logs").join(format!("{process}.log"));
+        let log = self.state(host).join("logs").join(format!("{process}.log"));
         let text = fs::read_to_string(&log).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
@@ -195,7 +255,16 @@ impl Installation {
         let until = Instant::now() + STOP_PATIENCE;
         loop {
             // Reaps it, so that it does not count as running.
-            let _ = self.development.try_wait();
+            if let Ok(Some(_)) = self.development.try_wait() {
+                // It asks all daemons to end their replicas, and ends only those that it started.
+                self.daemons.retain_mut(|daemon| {
+                    let ended = matches!(daemon.try_wait(), Ok(Some(_)));
+                    if !ended {
+                        let _ = process::terminate(daemon.id());
+                    }
+                    !ended
+                });
+            }
             let left = process::running_from(&self.directory);
             if left.is_empty() {
                 return Vec::new();
@@ -206,6 +275,9 @@ impl Installation {
                     let _ = process::kill(*process);
                 }
                 let _ = self.development.wait();
+                for mut daemon in self.daemons.drain(..) {
+                    let _ = daemon.wait();
+                }
                 return left;
             }
             thread::sleep(LOOK);

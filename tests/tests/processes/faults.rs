@@ -103,11 +103,8 @@ fn a_member_that_slept_while_all_others_were_replaced_ends() {
 
 /// The daemon's process on a host.
 fn daemon_process(world: &World, host: usize) -> u32 {
-    let state = world.installation.directory().join("state");
     let name = &world.installation.hosts()[host].name;
-    let text = std::fs::read_to_string(state.join(name).join("daemon.json")).unwrap();
-    let record: serde_json::Value = serde_json::from_str(&text).unwrap();
-    u32::try_from(record["process"].as_u64().unwrap()).unwrap()
+    world.installation.daemon_process(name).unwrap()
 }
 
 #[test]
@@ -152,7 +149,7 @@ fn a_replica_whose_start_was_only_intended_is_adopted() {
 fn adopted(end: Signal, left: impl Fn(&std::path::Path, u32)) {
     let mut world = World::with(&["ledger-v1"]);
     let status = world.status();
-    let host = &world.installation.hosts()[2];
+    let host = world.installation.hosts()[2].clone();
     let member = status
         .members
         .iter()
@@ -164,20 +161,10 @@ fn adopted(end: Signal, left: impl Fn(&std::path::Path, u32)) {
     signal(daemon, end);
     await_end(daemon);
     assert!(process::runs(replica));
-    let directory = world.installation.directory().to_owned();
+    let directory = world.installation.directory();
     let records = directory.join("state").join(&host.name).join("replicas");
     left(&records, replica);
-    let mut again = std::process::Command::new(directory.join("remex"))
-        .args(["daemon", "--host", &host.name])
-        .args(["--port", &host.daemon.port().to_string()])
-        .arg("--versions")
-        .arg(directory.join("versions"))
-        .arg("--state")
-        .arg(directory.join("state").join(&host.name))
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
+    world.installation.start_daemon(&host.name).unwrap();
     let until = Instant::now() + PATIENCE;
     loop {
         let inventory = Daemon::at(host.daemon).inventory();
@@ -208,8 +195,6 @@ fn adopted(end: Signal, left: impl Fn(&std::path::Path, u32)) {
                 .all(|other| other.member != member.member)
     });
     world.judge();
-    // The world has ended all of its processes.
-    again.wait().unwrap();
 }
 
 #[test]
