@@ -3,14 +3,16 @@
 
 pub mod bad;
 pub mod count;
-mod island;
+pub mod island;
 mod load;
+mod methods;
 pub mod scenario;
 
 use remex::Version;
 use simulator::{Edition, Installation, Manner};
 
 pub use load::Transfers;
+pub use methods::Methods;
 
 /// Major and minor number of a version that ends as soon as it is started.
 pub const EXITS: (u64, u64) = (2, 1);
