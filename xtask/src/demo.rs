@@ -29,7 +29,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::Args;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use binaries::{Binaries, target_directory};
+use binaries::Binaries;
+pub(crate) use binaries::target_directory;
 use flight::{FlightError, Plan, fly};
 use record::{Record, RecordError};
 use report::Report;

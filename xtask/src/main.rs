@@ -20,6 +20,7 @@ mod protocol;
 mod simulate;
 mod test;
 mod tidy;
+mod torture;
 mod tree;
 mod verdict;
 
@@ -39,6 +40,8 @@ enum Command {
     Simulate(simulate::Arguments),
     /// Play the situations that have a name, or write anew what happens in them.
     Scenarios(simulate::Scenarios),
+    /// Kill, stop and upgrade a ledger's real processes under load, and judge what clients saw.
+    Torture(torture::Arguments),
     /// Everything that must be green before a change goes in.
     Ci(ci::Arguments),
     /// Only the checks of the house: arrows, heads, protocol, paper, links, dependencies.
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Scenarios(arguments) => simulate::scenarios(&arguments),
+        Command::Torture(arguments) => torture::run(&arguments),
         Command::Ci(arguments) => ci::run(arguments),
         Command::Tidy => tidy::run(),
         Command::Protocol(arguments) => protocol::run(arguments),

@@ -63,6 +63,19 @@ const ARROWS: [(&str, &[&str]); 23] = [
     ),
     // Searches all states of the upgrade algorithm: values alone, no world.
     ("model", &["wire", "group", "replica"]),
+    // Real processes for minutes and hours, judged by the simulator's checkers.
+    (
+        "torture",
+        &[
+            "remex",
+            "wire",
+            "client",
+            "simulator",
+            "campaign",
+            "ledger-v1",
+            "installation",
+        ],
+    ),
     // It starts the load as a process, and needs no client itself.
     ("xtask", &["wire", "installation"]),
 ];
@@ -86,6 +99,7 @@ const KEPT: [(&str, &[&str], &str); 6] = [
             "installation",
             "end-to-end",
             "campaign",
+            "torture",
         ],
         "machines know no operating system",
     ),
@@ -98,6 +112,7 @@ const KEPT: [(&str, &[&str], &str); 6] = [
             "remex-cli",
             "ledger-load",
             "bench",
+            "torture",
         ],
         "an async runtime at the edges only",
     ),
