@@ -6,7 +6,7 @@ use crate::tree::{Tree, cargo};
 use crate::verdict::Verdict;
 
 /// Which of our packages each of our packages may depend on. Tests may know more, see [`faults`].
-const ARROWS: [(&str, &[&str]); 23] = [
+const ARROWS: &[(&str, &[&str])] = &[
     ("wire", &[]),
     ("order", &["wire"]),
     ("group", &["wire", "order"]),
@@ -81,7 +81,7 @@ const ARROWS: [(&str, &[&str]); 23] = [
 ];
 
 /// Libraries from outside that only some packages may know, with the reason.
-const KEPT: [(&str, &[&str], &str); 6] = [
+const KEPT: &[(&str, &[&str], &str)] = &[
     ("raft", &["order"], ENGINE),
     ("protobuf", &["order"], ENGINE),
     (
