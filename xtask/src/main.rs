@@ -16,6 +16,7 @@
 mod ci;
 mod demo;
 mod markdown;
+mod museum;
 mod protocol;
 mod simulate;
 mod test;
@@ -42,9 +43,12 @@ enum Command {
     Scenarios(simulate::Scenarios),
     /// Kill, stop and upgrade a ledger's real processes under load, and judge what clients saw.
     Torture(torture::Arguments),
+    /// Put each defect of the museum in, and say which checker finds it after how many seeds.
+    Museum(museum::Arguments),
     /// Everything that must be green before a change goes in.
     Ci(ci::Arguments),
-    /// Only the checks of the house: arrows, heads, protocol, paper, links, dependencies.
+    /// Only the checks of the house: arrows, heads, protocol, paper, museum,
+    /// links, dependencies.
     Tidy,
     /// Compare docs/protocol.md with the messages in crates/wire, or write its tables anew.
     Protocol(protocol::Arguments),
@@ -59,6 +63,7 @@ fn main() -> ExitCode {
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Scenarios(arguments) => simulate::scenarios(&arguments),
         Command::Torture(arguments) => torture::run(&arguments),
+        Command::Museum(arguments) => museum::run(arguments),
         Command::Ci(arguments) => ci::run(arguments),
         Command::Tidy => tidy::run(),
         Command::Protocol(arguments) => protocol::run(arguments),

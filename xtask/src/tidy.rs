@@ -7,6 +7,7 @@ mod dependencies;
 mod heads;
 mod layers;
 mod links;
+mod museum;
 pub(crate) mod paper;
 
 use crate::protocol;
@@ -17,12 +18,13 @@ use crate::verdict::Verdict;
 type Check = fn(&Tree) -> Verdict;
 
 /// All checks, in the order in which they are told.
-const CHECKS: [(&str, Check); 7] = [
+const CHECKS: [(&str, Check); 8] = [
     ("arrows", arrows::check),
     ("heads", heads::check),
     ("layers", layers::check),
     ("protocol", protocol::check),
     ("paper", paper::check),
+    ("museum", museum::check),
     ("links", links::check),
     ("dependencies", dependencies::check),
 ];

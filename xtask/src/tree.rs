@@ -30,7 +30,8 @@ impl Tree {
                 let path = entry.path();
                 if entry.file_type()?.is_dir() {
                     let name = entry.file_name();
-                    if name != "target" && !name.to_string_lossy().starts_with('.') {
+                    let hidden = name.to_string_lossy().starts_with('.') && name != ".cargo";
+                    if name != "target" && !hidden {
                         folders.push(path);
                     }
                 } else if is_text(&path)

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use museum::Defect;
 use wire::daemon::{
     Assignment, BinaryRecord, DaemonReply, DaemonRequest, Fate, ReplicaRecord, Role,
 };
@@ -237,6 +238,12 @@ impl Daemon {
                 group,
                 address,
             } => {
+                let known = self.replicas.get(&process);
+                if museum::on(Defect::ReturnTakenForDeath)
+                    && known.is_some_and(|known| known.member.is_some())
+                {
+                    self.ended(process, "another has its number", "", out);
+                }
                 let replica = self
                     .replicas
                     .entry(process)

@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use museum::Defect;
 use order::{Order, Reach, Refusal, Start, Stays, Step, Tail};
 use wire::frame::to_bytes;
 use wire::log::{Change, ChangeEntry, ENTRY_FORMAT, Origin, Proposal};
@@ -191,8 +192,12 @@ impl Group {
             }
             PeerMessage::Forward { proposals } => {
                 if self.order.leads() {
+                    let contact = match museum::on(Defect::ForwardsDropped) {
+                        true => self.me,
+                        false => from,
+                    };
                     let own =
-                        |proposal: &Proposal| origin(proposal).is_none_or(|o| o.member == from);
+                        |proposal: &Proposal| origin(proposal).is_none_or(|o| o.member == contact);
                     for proposal in proposals.into_iter().filter(own) {
                         self.multicast.post(proposal);
                     }
@@ -647,6 +652,11 @@ impl Group {
     /// Joiners and members that need positions which this leader does not have in its log.
     pub fn lagging(&self) -> impl Iterator<Item = MemberId> {
         self.joiners.lagging()
+    }
+
+    /// Batches of requests that this member took and that are neither delivered nor refused yet.
+    pub fn undelivered(&self) -> usize {
+        self.multicast.kept()
     }
 
     /// Bytes of log in memory.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use museum::Defect;
 use wire::{MemberId, Position, Time};
 
 use crate::membership::Transfer;
@@ -94,9 +95,10 @@ impl Joiners {
             .progress
             .get(&joiner)
             .map_or(Position(0), |progress| progress.applied);
-        applied > Position(0)
-            && near(applied, committed)
-            && matched.is_some_and(|matched| matched > Position(0) && near(matched, last))
+        museum::on(Defect::PromotedWithoutState)
+            || applied > Position(0)
+                && near(applied, committed)
+                && matched.is_some_and(|matched| matched > Position(0) && near(matched, last))
     }
 
     /// A joiner, or a voter, needs positions that the leader does not have.

@@ -8,6 +8,7 @@
 use std::net::SocketAddr;
 
 use minicbor::{Decode, Encode};
+use museum::Defect;
 use order::{Configuration, Tail};
 use wire::frame::{FrameError, decode_body, to_bytes};
 use wire::log::{Change, Proposal};
@@ -239,7 +240,15 @@ impl Membership {
             }
             Change::Promote { joiner, replaces } => {
                 if let Some(at) = self.joiners.iter().position(|j| j.member.id == *joiner) {
-                    self.view.members.push(self.joiners.remove(at).member);
+                    let last = self.view.members.len();
+                    let place = if museum::on(Defect::JoinerGoesFirst) {
+                        0
+                    } else {
+                        last
+                    };
+                    self.view
+                        .members
+                        .insert(place, self.joiners.remove(at).member);
                 }
                 self.view.leaving = *replaces;
                 self.view.position = position;

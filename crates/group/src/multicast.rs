@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use museum::Defect;
 use wire::MemberId;
 use wire::log::{Origin, Proposal};
 
@@ -29,6 +30,11 @@ pub(crate) struct Multicast {
 impl Multicast {
     pub(crate) fn full(&self, more: usize) -> bool {
         self.pending.len() >= PENDING_MAX || self.pending_bytes + more > PENDING_BYTES_MAX
+    }
+
+    /// How many of our own clients' batches are kept: neither delivered nor refused.
+    pub(crate) fn kept(&self) -> usize {
+        self.pending.len()
     }
 
     pub(crate) fn next_origin(&mut self, member: MemberId, connection: u64) -> Origin {
@@ -80,6 +86,7 @@ impl Multicast {
         self.outbox = self
             .pending
             .values()
+            .filter(|_| !museum::on(Defect::RequestsForgottenAtElection))
             .map(|(proposal, _)| proposal.clone())
             .collect();
     }

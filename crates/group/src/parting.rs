@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use museum::Defect;
 use wire::{MemberId, Position, Time};
 
 /// How long a removed member waits for the others' word: far longer than applying one entry takes.
@@ -44,7 +45,7 @@ impl Parting {
         let all =
             self.deadline.is_some() && live_voters.iter().all(|voter| self.said.contains(voter));
         let late = self.deadline.is_some_and(|deadline| now >= deadline);
-        if self.over || !(self.certain || all || late) {
+        if museum::on(Defect::RemovedMemberStays) || self.over || !(self.certain || all || late) {
             return None;
         }
         self.over = true;

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
+use museum::Defect;
 use raft::eraftpb::{Entry, EntryType, Message, MessageType};
 use raft::{Config, GetEntriesContext, ProgressState, RawNode, StateRole};
 use slog::{Discard, Logger, o};
@@ -688,7 +689,10 @@ impl Order {
         }
     }
 
-    fn deliver(&mut self, entries: Vec<Entry>, out: &mut Vec<Output>) {
+    fn deliver(&mut self, mut entries: Vec<Entry>, out: &mut Vec<Output>) {
+        if museum::on(Defect::ViewBeforeItsDeliveries) {
+            entries.sort_by_key(|entry| entry.entry_type == EntryType::EntryNormal);
+        }
         for entry in entries {
             let (position, term) = (Position(entry.index), entry.term);
             let content = match entry.entry_type {
@@ -714,6 +718,14 @@ impl Order {
             .leader()
             .filter(|&leader| self.configuration.votes(leader));
         let before = std::mem::replace(&mut self.configuration, Configuration::from_engine(&state));
+        if museum::on(Defect::RemovedMemberCounts) {
+            let removed = before
+                .outgoing
+                .iter()
+                .copied()
+                .filter(|&old| !state.voters.contains(&old.number()));
+            self.configuration.voters.extend(removed);
+        }
         self.going_on.changed(before);
         self.configured_at = entry.index;
         self.node.mut_store().keep_configuration(state);

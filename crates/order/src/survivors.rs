@@ -10,6 +10,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use museum::Defect;
 use wire::MemberId;
 
 use crate::configuration::Configuration;
@@ -114,7 +115,8 @@ pub fn survivors(
     }
     let decided = reign
         .configurations()
-        .find(|configuration| configuration.majority(|voter| dead.contains(&voter)));
+        .find(|configuration| configuration.majority(|voter| dead.contains(&voter)))
+        .filter(|_| !museum::on(Defect::SurvivorTooSoon));
     if let Some(configuration) = decided {
         let all: BTreeSet<MemberId> = configuration
             .voters

@@ -382,6 +382,11 @@ impl Replica {
         self.group.log_bytes()
     }
 
+    /// Batches of requests that this member took and that are neither delivered nor refused yet.
+    pub fn undelivered(&self) -> usize {
+        self.group.undelivered()
+    }
+
     /// The members as of the last delivered position.
     pub fn membership(&self) -> &group::Membership {
         self.group.membership()

@@ -32,12 +32,13 @@ pub fn random_plan(seed: u64, targets: &[Vec<Version>]) -> Plan {
                 parallel: 1 + u32::from(random.chance(250)),
                 attempts: 6,
                 patience_ms: 1_000,
+                contested: seed % 8 == 1,
                 ..Upgrade::to(to.clone(), after_ms)
             };
             after_ms = random.range(50, 400);
             upgrade
         })
-        .collect();
+        .collect::<Vec<Upgrade>>();
     // Of three members one may be lost, and while it is recovered none; and while it is recovered
     // one of the other two leads and the other gives its state away.
     let takes_five = aims.iter().any(|(fault, role, phase)| {
@@ -49,10 +50,14 @@ pub fn random_plan(seed: u64, targets: &[Vec<Version>]) -> Plan {
     } else {
         3
     };
+    // Now and then a turn must leave all others serving, although two might run.
+    let narrow = seed.is_multiple_of(4) && upgrades.iter().any(|upgrade| upgrade.parallel > 1);
+    let minimal = if narrow { members - 1 } else { 1 };
     let mut plan = Plan {
         seed,
         members,
         hosts: members + 2,
+        minimal,
         upgrades,
         ..Plan::default()
     };

@@ -11,6 +11,8 @@ pub(crate) mod transfer;
 pub(crate) mod upgrade;
 pub(crate) mod views;
 
+use std::collections::BTreeSet;
+
 use client::{CallError, Reply, Request};
 use group::Membership;
 use replica::ordered::Ordered;
@@ -117,9 +119,12 @@ impl Checkers {
         member: MemberId,
         ordered: &Ordered,
         membership: &Membership,
+        living: &BTreeSet<MemberId>,
     ) {
-        let opinion = self.views.installed(member, membership);
+        let opinion = self.views.installed(member, membership, living);
         self.says("views", opinion);
+        let opinion = self.order.has_begun(membership);
+        self.says("transfer", opinion);
         let opinion = self.availability.looks(ordered, membership);
         self.says("availability", opinion);
         let opinion = self.upgrade.looks(now, ordered, membership);

@@ -62,6 +62,8 @@ pub struct Upgrade {
     pub attempts: u32,
     /// How long a successor may take to appear.
     pub patience_ms: u64,
+    /// Whether another operator asks for the first version as soon as this one is accepted.
+    pub contested: bool,
 }
 
 /// One fault.
@@ -351,6 +353,7 @@ impl Upgrade {
             parallel: 1,
             attempts: 8,
             patience_ms: 3_000,
+            contested: false,
         }
     }
 }
@@ -392,12 +395,13 @@ impl fmt::Display for Plan {
         for upgrade in &self.upgrades {
             writeln!(
                 f,
-                "upgrade to {} after {} ms parallel {} attempts {} patience {} ms",
+                "upgrade to {} after {} ms parallel {} attempts {} patience {} ms{}",
                 upgrade.to,
                 upgrade.after_ms,
                 upgrade.parallel,
                 upgrade.attempts,
-                upgrade.patience_ms
+                upgrade.patience_ms,
+                if upgrade.contested { " contested" } else { "" }
             )?;
         }
         for strike in &self.strikes {
@@ -461,6 +465,7 @@ impl Plan {
                     parallel: words.after("parallel", usual.parallel)?,
                     attempts: words.after("attempts", usual.attempts)?,
                     patience_ms: words.after("patience", usual.patience_ms)?,
+                    contested: words.0.contains(&"contested"),
                     ..usual
                 });
             }

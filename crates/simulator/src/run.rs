@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::checkers::Fault;
+use crate::checkers::memory::Memory;
 use crate::plan::Plan;
 use crate::process::{Life, Process};
 use crate::table::Table;
@@ -68,11 +69,13 @@ pub fn run(installation: &Installation, plan: &Plan) -> Report {
     // A machine that panics is a finding like any other.
     let ran = catch_unwind(AssertUnwindSafe(|| {
         if through(&mut world, &mut rest_us).is_some() || world.ended.is_some() {
+            rests(&mut world);
             judge(&mut world);
         }
     }));
     if let Err(panic) = ran {
-        world.checkers.fail(panicked(panic.as_ref()));
+        let panicked = Err(panicked(panic.as_ref()));
+        world.checkers.says("assertion", panicked);
     }
     Report {
         answered: world.checkers.replies.answered,
@@ -203,6 +206,14 @@ fn until(
             return None;
         }
         world.step();
+    }
+}
+
+/// Nobody asks for anything any more, and all have applied the same.
+fn rests(world: &mut World<'_>) {
+    for member in world.processes.iter().filter_map(Process::member) {
+        let opinion = Memory::rests(&member.replica);
+        world.checkers.says("memory", opinion);
     }
 }
 

@@ -6,6 +6,7 @@ pub mod count;
 pub mod island;
 mod load;
 mod methods;
+pub mod museum;
 pub mod scenario;
 
 use remex::Version;

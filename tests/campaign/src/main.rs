@@ -39,6 +39,8 @@ struct Arguments {
     /// With `--scenarios`: what happens becomes what is expected.
     #[arg(long, requires = "scenarios")]
     rewrite: bool,
+    #[command(flatten)]
+    museum: campaign::museum::Museum,
 }
 
 /// From so many seeds on everything must have been tried.
@@ -56,6 +58,9 @@ fn main() -> ExitCode {
                 ExitCode::from(2)
             }
         };
+    }
+    if arguments.museum.asked() {
+        return campaign::museum::run(&arguments.museum, arguments.seeds);
     }
     if let Some(file) = &arguments.plan {
         let plan = match std::fs::read_to_string(file) {

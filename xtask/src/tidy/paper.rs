@@ -8,12 +8,17 @@ use std::fs;
 
 use clap::Args;
 
+use super::museum;
 use crate::markdown::{self, Row};
 use crate::tree::{self, Tree};
 use crate::verdict::Verdict;
 
 /// The table of requirements.
-const DOCUMENT: &str = "docs/paper.md";
+pub(crate) const DOCUMENT: &str = "docs/paper.md";
+/// The column that names the defect which turns the row's test red.
+pub(crate) const DEFECT: &str = "Defect";
+/// Stands there if no defect makes sense; the head of the document says when.
+const NONE: &str = "-";
 /// Stands before the test of a row whose test is not written yet.
 const OPEN: &str = "open:";
 /// Tests in files of this name are there for the paper: each must be named by a row.
@@ -80,6 +85,10 @@ pub(crate) fn check(tree: &Tree) -> Verdict {
         .ending(".rs")
         .flat_map(|(_, text)| tests_in(text))
         .collect();
+    let defects: BTreeSet<&str> = museum::defects(tree)
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
     let mut named = BTreeSet::new();
     let mut faults = Vec::new();
     let (mut rows, mut open) = (0, 0);
@@ -98,6 +107,7 @@ pub(crate) fn check(tree: &Tree) -> Verdict {
         check_tests(test, is_open, &known)
             .into_iter()
             .for_each(&mut fault);
+        check_defect(row.cell(DEFECT), is_open, &defects).map(&mut fault);
         named.extend(markdown::code_spans(test).into_iter().map(str::to_owned));
     }
     for (path, text) in tree.ending(TESTS_OF_THE_PAPER) {
@@ -154,6 +164,18 @@ fn check_tests(cell: &str, is_open: bool, known: &BTreeSet<&str>) -> Vec<String>
         .collect()
 }
 
+/// The row names a defect of the museum that turns its test red, or says that none makes sense.
+/// Whether it does turn it red is seen by `cargo xtask museum --paper`.
+fn check_defect(cell: Option<&str>, is_open: bool, known: &BTreeSet<&str>) -> Option<String> {
+    let cell = cell.unwrap_or_default();
+    let named = markdown::code_spans(cell);
+    if let Some(name) = named.iter().find(|name| !known.contains(*name)) {
+        return Some(format!("the museum has no defect {name}"));
+    }
+    let silent = named.is_empty() && cell != NONE && !is_open;
+    silent.then(|| format!("the row names no defect that turns its test red, nor {NONE}"))
+}
+
 /// The names of all tests of the checkout.
 fn known_tests(tree: &Tree) -> BTreeSet<&str> {
     tree.ending(".rs")
@@ -195,9 +217,14 @@ mod tests {
         \n    /// Later.\n    #[test]\n    #[ignore = \"slow\"]\n    fn it_sleeps() {}\n}\n";
 
     fn check_rows(rows: &str) -> Verdict {
-        let document = format!("| § | Sentence | Code | Test |\n|---|---|---|---|\n{rows}\n");
+        let document =
+            format!("| § | Sentence | Code | Test | Defect |\n|---|---|---|---|---|\n{rows}\n");
         check(&Tree::of(&[
             ("crates/a/src/turn.rs", CODE),
+            (
+                "crates/museum/src/defect.rs",
+                "\ndefects! {\n    Stops: Group,\n}\n",
+            ),
             (DOCUMENT, &document),
         ]))
     }
@@ -212,16 +239,16 @@ mod tests {
     #[test]
     fn a_row_with_code_and_test_is_green() {
         assert_eq!(
-            check_rows("| 3 | \"On.\" | `crates/a/src/turn.rs` | `it_goes_on` |"),
+            check_rows("| 3 | \"On.\" | `crates/a/src/turn.rs` | `it_goes_on` | `Stops` |"),
             Verdict::Green("1 rows, 0 open".to_owned())
         );
-        assert!(faults("| 3 | \"On.\" | `crates/a` | `it_goes_on` |").is_empty());
+        assert!(faults("| 3 | \"On.\" | `crates/a` | `it_goes_on` | `Stops` |").is_empty());
     }
 
     #[test]
     fn a_row_whose_code_is_gone_is_red() {
         assert_eq!(
-            faults("| 3 | \"On.\" | `crates/a/src/gone.rs` | `it_goes_on` |"),
+            faults("| 3 | \"On.\" | `crates/a/src/gone.rs` | `it_goes_on` | `Stops` |"),
             ["docs/paper.md:3: the code crates/a/src/gone.rs does not exist"]
         );
     }
@@ -230,7 +257,7 @@ mod tests {
     fn a_row_whose_test_is_gone_or_does_not_run_is_red() {
         for test in ["it_went", "it_sleeps", "turn"] {
             assert_eq!(
-                faults(&format!("| 3 | \"On.\" | `crates/a` | `{test}` |")),
+                faults(&format!("| 3 | \"On.\" | `crates/a` | `{test}` | - |")),
                 [format!(
                     "docs/paper.md:3: there is no test function {test} that runs"
                 )]
@@ -240,8 +267,11 @@ mod tests {
 
     #[test]
     fn a_row_that_names_nothing_is_red() {
-        assert_eq!(faults("| 3 | \"On.\" |  |  |").len(), 2);
-        assert_eq!(faults("| 3 |  | `crates/a` | `it_goes_on` |").len(), 1);
+        assert_eq!(faults("| 3 | \"On.\" |  |  | - |").len(), 2);
+        assert_eq!(
+            faults("| 3 |  | `crates/a` | `it_goes_on` | `Stops` |").len(),
+            1
+        );
         assert_eq!(
             check(&Tree::of(&[(DOCUMENT, "# Paper\n")])),
             Verdict::Red(vec![
@@ -251,13 +281,24 @@ mod tests {
     }
 
     #[test]
+    fn a_row_without_a_defect_of_the_museum_is_red() {
+        let row = "| 3 | \"On.\" | `crates/a` | `it_goes_on` |";
+        assert_eq!(
+            faults(&format!("{row} `Gone` |")),
+            ["docs/paper.md:3: the museum has no defect Gone"]
+        );
+        assert_eq!(faults(&format!("{row} |")).len(), 1);
+        assert!(faults(&format!("{row} - |")).is_empty());
+    }
+
+    #[test]
     fn an_open_row_is_counted_until_its_test_exists() {
         assert_eq!(
-            check_rows("| 3 | \"On.\" | `crates/later.rs` | open: `it_will` |"),
+            check_rows("| 3 | \"On.\" | `crates/later.rs` | open: `it_will` | |"),
             Verdict::Green("1 rows, 1 open".to_owned())
         );
         assert_eq!(
-            faults("| 3 | \"On.\" | `crates/a` | open: `it_goes_on` |"),
+            faults("| 3 | \"On.\" | `crates/a` | open: `it_goes_on` | `Stops` |"),
             ["docs/paper.md:3: the row is open but its test exists: cargo xtask paper --close"]
         );
     }
@@ -272,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_test_of_the_paper_without_a_row_is_red() {
-        let document = "| § | S | Code | Test |\n|-|-|-|-|\n| 3 | On. | `a/tests` | `named` |\n";
+        let document = "| § | S | Code | Test | Defect |\n|-|-|-|-|-|\n| 3 | On. | `a/tests` | `named` | - |\n";
         let tests = "#[test]\nfn named() {}\n#[test]\nasync fn unnamed() {}\n";
         assert_eq!(
             check(&Tree::of(&[

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use museum::Defect;
 use order::Refusal;
 use wire::MemberId;
 use wire::log::{Change, Proposal};
@@ -88,6 +89,11 @@ impl Group {
             .membership
             .everybody()
             .find_map(|member| Some((member.id, self.dead.get(&member.id)?.clone())));
+        let silent = self
+            .detector
+            .suspects()
+            .find(|_| museum::on(Defect::SilenceTakenForDeath));
+        let dead = dead.or(silent.map(|silent| (silent, "it is silent".to_owned())));
         if let Some((member, how)) = dead {
             let reason = format!("its process ended: {how}");
             // Refused now means tried again by the next turn.

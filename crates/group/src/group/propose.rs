@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use museum::Defect;
 use order::Refusal;
 use wire::frame::to_bytes;
 use wire::log::{ENTRY_FORMAT, Entry, Origin, Proposal};
@@ -91,6 +92,9 @@ impl Group {
         let voters = configuration.voters.iter().chain(&configuration.outgoing);
         let voters = voters.filter_map(|&voter| self.order.matched(voter));
         let joiners = self.membership.joiners.iter().filter_map(|joiner| {
+            if museum::on(Defect::FloorPastAPin) {
+                return None;
+            }
             let pin = joiner.transfer?.position;
             let matched = self.order.matched(joiner.member.id);
             Some(pin.max(matched.unwrap_or(pin)))

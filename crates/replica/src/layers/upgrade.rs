@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use museum::Defect;
 use wire::Time;
 
 use crate::layer::{Effect, Event, Layer, LayerContext};
@@ -35,7 +36,12 @@ impl Layer for Upgrade {
 
     fn handle(&mut self, cx: &LayerContext<'_>, event: &Event<'_>, out: &mut Vec<Effect>) {
         match event {
-            Event::Changed => self.evaluate(cx, out),
+            Event::Changed => {
+                let proven = cx.ordered.upgrade().is_some_and(|upgrade| upgrade.proven);
+                if !(museum::on(Defect::ViewsNotEvaluated) && proven) {
+                    self.evaluate(cx, out);
+                }
+            }
             Event::Happened {
                 what: Happened::Taken { seat, attempt },
                 ..

@@ -5,6 +5,7 @@
 //! exported, sends clients elsewhere as long as there is an elsewhere.
 
 use group::Membership;
+use museum::Defect;
 use wire::MemberId;
 use wire::member::Member;
 
@@ -12,14 +13,21 @@ use super::Ordered;
 
 /// Members that take clients' requests, eldest first. Never empty while somebody serves.
 pub fn answering(ordered: &Ordered, membership: &Membership) -> Vec<MemberId> {
-    let native = |member: &Member| member.binary.version == ordered.effective().version;
-    let free = |member: &Member| !ordered.turn_runs(member);
+    let native = |member: &Member| {
+        museum::on(Defect::NewAnswersEarly) || member.binary.version == ordered.effective().version
+    };
+    let free = |member: &Member| museum::on(Defect::HolderAnswers) || !ordered.turn_runs(member);
     let idle = |member: &Member| !ordered.exports(membership, member.id, None);
     let choose = |wanted: &dyn Fn(&Member) -> bool| -> Vec<MemberId> {
         ordered
             .able(membership)
             .filter(|member| wanted(member))
             .map(|member| member.id)
+            .take(if museum::on(Defect::EldestAnswersAlone) {
+                1
+            } else {
+                usize::MAX
+            })
             .collect()
     };
     // From the best set to the last resort; the first that has somebody is taken.

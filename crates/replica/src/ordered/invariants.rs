@@ -4,6 +4,7 @@
 
 use group::Membership;
 use wire::MemberId;
+use wire::member::Member;
 
 use super::Ordered;
 use super::answering::answering;
@@ -91,6 +92,25 @@ pub fn broken_in_state(ordered: &Ordered, membership: &Membership) -> Vec<String
         !natives || answers.iter().all(native),
         "members of the effective version answer before others",
     );
+    // Nobody answers while its turn runs, if another could (§4.2: `stopRequests`).
+    let free = |member: &Member| native(&member.id) && !ordered.turn_runs(member);
+    let stopped = ordered
+        .able(membership)
+        .filter(|member| ordered.turn_runs(member));
+    let answers_stopped = stopped
+        .map(|member| member.id)
+        .any(|id| answers.contains(&id));
+    must(
+        !answers_stopped || !ordered.able(membership).any(free),
+        "whose turn runs answers only if no other can",
+    );
+    // Whoever is of the effective version and does nothing else takes requests (§3.2, 3a).
+    let idle = |member: &Member| free(member) && !ordered.exports(membership, member.id, None);
+    let mut idle_ones = ordered.able(membership).filter(|member| idle(member));
+    must(
+        idle_ones.all(|member| answers.contains(&member.id)),
+        "who is of the effective version and does nothing else answers",
+    );
     // What travels in a state transfer arrives as it was.
     must(
         Ordered::from_bytes(&ordered.to_bytes()).as_ref() == Ok(ordered),
@@ -118,11 +138,30 @@ pub fn broken_by_step(
             is.attempts() == was.attempts() || is.attempts() == was.attempts() + 1,
             "a seat's attempts are numbered one by one",
         );
+        // Each seat has one attempt at a time: an end and the next beginning never share a position,
+        // because nobody asks for the next before it has seen the end.
+        must(
+            was.current().is_none() || is.attempts() == was.attempts(),
+            "an attempt begins where none runs",
+        );
         // A turn starts only if more than the minimum serve without turns, its holder included
         // (§3.3: "whether the current redundancy level is greater than l").
-        let started = is
-            .current()
-            .filter(|attempt| attempt.is_turn() && is.attempts() > was.attempts());
+        let begun = is.current().filter(|_| is.attempts() > was.attempts());
+        // What has been seen to work is what a repair begins with, if anybody can give it a state.
+        let proven = new
+            .upgrade()
+            .filter(|upgrade| upgrade.runs() && upgrade.proven);
+        let repair = begun.filter(|attempt| !attempt.is_turn());
+        if let (Some(upgrade), Some(repair)) = (proven, repair) {
+            let given = new
+                .formats(upgrade.target())
+                .is_some_and(|formats| new.somebody_gives(new_membership, formats));
+            must(
+                repair.binary == *upgrade.target() || !given,
+                "a repair starts the target once a successor is a member",
+            );
+        }
+        let started = begun.filter(|attempt| attempt.is_turn());
         if started.is_some() {
             let able = new.able(new_membership);
             let redundancy = able
@@ -131,6 +170,15 @@ pub fn broken_by_step(
             must(
                 redundancy > new.foundation().minimal as usize,
                 "a turn starts with more than `minimal` members",
+            );
+            // The eldest first (§4.2), but the leader.
+            let eldest = new.old(new_membership).find(|member| {
+                member.seat == seat
+                    || (Some(member.id) != new_membership.leader && !new.turn_runs(member))
+            });
+            must(
+                eldest.is_none_or(|eldest| eldest.seat == seat),
+                "a turn is the eldest old member's that does not lead",
             );
             // The leader's turn never starts while another member could lead.
             let leads = started.map(|attempt| attempt.by) == new_membership.leader;
@@ -154,6 +202,25 @@ pub fn broken_by_step(
             || (is_activated.is_some() && (!same || was_activated.is_none())),
         "the effective version changes only at an activation",
     );
+    // Nothing waits for a successor when the last old member stops (design 4.15). A way down
+    // activates first, and its successors come after.
+    let unready = new.upgrade().filter(|_| old.effective() != new.effective());
+    if let Some(upgrade) = unready.filter(|upgrade| !upgrade.activated_first()) {
+        let of_target =
+            |member: &Member, seat| member.seat == seat && member.binary == *upgrade.target();
+        let mut seats = new.seats().map(|(seat, _)| seat);
+        let joiners = &new_membership.joiners;
+        must(
+            seats.all(|seat| {
+                let mut serving = new_membership.view.serving();
+                serving.any(|member| of_target(member, seat))
+                    || joiners
+                        .iter()
+                        .any(|joiner| joiner.ready && of_target(&joiner.member, seat))
+            }),
+            "at an activation every seat has a member of the new version, or one that is ready",
+        );
+    }
     // At the activation somebody goes on serving, but in a group of one, whose swap is next.
     must(
         old.effective() == new.effective()
@@ -184,6 +251,13 @@ pub fn broken_by_step(
     let held = old
         .upgrade()
         .filter(|upgrade| upgrade.runs() && upgrade.activated.is_none());
+    // A vote is taken by who has come for its seat.
+    let seat = |id| new_membership.view.member(id).map(|member| member.seat);
+    let successor = new_membership.view.members.last();
+    must(
+        leaver.is_none_or(|leaver| seat(leaver) == successor.map(|successor| successor.seat)),
+        "a successor takes the vote of its own seat's member",
+    );
     if let (Some(leaver), Some(upgrade)) = (leaver, held) {
         let olds: Vec<MemberId> = old.old(old_membership).map(|member| member.id).collect();
         let members = &new_membership.view.members;

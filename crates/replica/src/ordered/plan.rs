@@ -7,6 +7,7 @@
 //! the planned binary (all old members died and nothing maps back), the other one is taken.
 
 use group::Membership;
+use museum::Defect;
 use wire::member::{Binary, Formats, Member, Seat};
 
 use super::Ordered;
@@ -74,9 +75,15 @@ impl Ordered {
             .filter(|upgrade| upgrade.runs())
             .map(|upgrade| upgrade.target());
         let leaving = membership.view.leaving;
-        membership.view.members.iter().filter(move |member| {
+        let all = if museum::on(Defect::EldestIsTriggeredAlone) {
+            1
+        } else {
+            usize::MAX
+        };
+        let is_old = move |member: &&Member| {
             leaving != Some(member.id) && target.is_some_and(|target| member.binary != *target)
-        })
+        };
+        membership.view.members.iter().filter(is_old).take(all)
     }
 
     /// Whether only members at the target of an upgrade that is not activated are left: they
@@ -99,7 +106,8 @@ impl Ordered {
         if home_is_spent {
             return target;
         }
-        let (first, second) = if upgrade.runs() && upgrade.proven {
+        let proven = upgrade.proven && !museum::on(Defect::RecoveryGoesBack);
+        let (first, second) = if upgrade.runs() && proven {
             (target, home)
         } else {
             (home, target)

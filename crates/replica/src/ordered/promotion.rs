@@ -5,6 +5,7 @@
 //! caught-up learner beside it (design 4.15).
 
 use group::{Joiner, Membership};
+use museum::Defect;
 use wire::MemberId;
 use wire::log::Change;
 use wire::member::Member;
@@ -98,6 +99,9 @@ fn replaced<'a>(
     membership: &'a Membership,
     joiner: &Joiner,
 ) -> Option<&'a Member> {
+    if museum::on(Defect::SwapTakesAnother) {
+        return membership.view.members.first();
+    }
     ordered
         .occupants(membership, joiner.member.seat)
         .min_by_key(|member| serves(ordered, membership, member))
@@ -109,6 +113,9 @@ fn is_held(ordered: &Ordered, membership: &Membership, joiner: &Joiner, old: &Me
     let Some(upgrade) = ordered.upgrade().filter(|upgrade| upgrade.runs()) else {
         return false;
     };
+    if museum::on(Defect::LastOldReleased) {
+        return false;
+    }
     if upgrade.activated.is_some() || joiner.member.binary != *upgrade.target() {
         return false;
     }

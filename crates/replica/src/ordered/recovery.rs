@@ -5,6 +5,7 @@
 //! occupant cannot behave as the effective version is vacant as well (see [`Ordered::spent`]).
 
 use group::Membership;
+use museum::Defect;
 use wire::log::Proposal;
 use wire::member::{Binary, Seat};
 use wire::{MemberId, OrderedTime};
@@ -103,10 +104,15 @@ pub enum NotVacant {
 pub fn vacancy(ordered: &Ordered, membership: &Membership) -> Result<Vacancy, NotVacant> {
     let mut under_way = None;
     for (seat, state) in ordered.seats() {
-        if ordered.filled(membership, seat) {
+        // The founder has its seat without an attempt.
+        let was_filled = seat == Seat(0) || state.attempts() > 0;
+        let seen = was_filled && museum::on(Defect::LossUnnoticed);
+        if ordered.filled(membership, seat) || seen {
             continue;
         }
-        if let Some(attempt) = state.current() {
+        if let Some(attempt) = state.current()
+            && !museum::on(Defect::RecoveryStartsTwo)
+        {
             under_way = under_way.or(Some(NotVacant::UnderWay {
                 seat,
                 attempt: attempt.number,

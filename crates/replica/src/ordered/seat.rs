@@ -6,6 +6,7 @@
 //! mechanism (§3.3: "the operation uses the recovery mechanism").
 
 use minicbor::{Decode, Encode};
+use museum::Defect;
 use wire::member::{Binary, Member, Seat};
 use wire::{MemberId, OrderedTime};
 
@@ -132,6 +133,9 @@ impl SeatState {
     /// Whose daemon the next try asks: first that of the last occupant's host, then the others.
     pub(super) fn next_host(&self, hosts: usize) -> u32 {
         let hosts = u32::try_from(hosts).unwrap_or(u32::MAX).max(1);
+        if museum::on(Defect::SameHostAgain) {
+            return self.host % hosts;
+        }
         (self.host % hosts + self.failed % hosts) % hosts
     }
 

@@ -8,6 +8,7 @@
 //!    repaired: a vacancy goes before any turn.
 
 use group::Membership;
+use museum::Defect;
 use wire::log::Proposal;
 use wire::member::{Binary, Member, Seat};
 use wire::{MemberId, OrderedTime};
@@ -150,12 +151,14 @@ pub fn turn(ordered: &Ordered, membership: &Membership) -> Result<Turn, NotYet> 
             .old(membership)
             .filter(|member| !ordered.turn_runs(member))
     };
-    let next = candidates()
-        .find(|member| member.id != leader)
+    let youngest = || candidates().filter(|_| museum::on(Defect::YoungestGoesFirst));
+    let next = youngest()
+        .last()
+        .or_else(|| candidates().find(|member| member.id != leader))
         .or_else(|| candidates().next())
         .ok_or(NotYet::AllRun { first: first.id })?;
     may_start(ordered, membership, next, upgrade.request.parallel)?;
-    if next.id == leader {
+    if next.id == leader && !museum::on(Defect::HandOverLeftOut) {
         after_hand_over(ordered, membership, leader, upgrade.target())?;
     }
     let state = ordered
@@ -198,7 +201,7 @@ fn may_start(
         .map(|member| member.id)
         .collect();
     let turns = ordered.turns();
-    if turns >= parallel {
+    if turns >= parallel + u32::from(museum::on(Defect::TwoTurnsAtOnce)) {
         return Err(NotYet::Parallel {
             next: next.id,
             running: in_turn.first().copied().unwrap_or(next.id),
@@ -207,7 +210,7 @@ fn may_start(
         });
     }
     let minimal = ordered.foundation().minimal as usize;
-    if serving - in_turn.len() <= minimal {
+    if serving - in_turn.len() <= minimal && !museum::on(Defect::MinimalIgnored) {
         return Err(NotYet::RedundancyTooLow {
             next: next.id,
             serving,

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use group::{Delivered, Now, Snapshot};
+use museum::Defect;
 use wire::daemon::DaemonRequest;
 use wire::log::Proposal;
 use wire::peer::{Contact, TransferHead};
@@ -74,6 +75,22 @@ impl Replica {
             self.changed = true;
             let steps = self.ordered.survived(position, time, survived, &membership);
             happened.extend(steps);
+        }
+        if museum::on(Defect::StateOneEarlier) {
+            for (joiner, donor) in std::mem::take(&mut transfers) {
+                self.transfer(joiner, donor, position, term, time, &membership, out);
+            }
+        }
+        for what in happened
+            .iter()
+            .filter(|_| museum::on(Defect::ActivationOneApart))
+        {
+            if let Happened::Activated { version, .. } = what
+                && self.binary.version == *version
+            {
+                let (position, version) = (Position(position.0 - 1), version.clone());
+                out.push(Output::Work(Work::Activate { position, version }));
+            }
         }
         out.push(Output::Work(Work::Apply {
             position,

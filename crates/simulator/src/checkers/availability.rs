@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use group::Membership;
 use replica::ordered::Ordered;
+use wire::MemberId;
 use wire::member::Seat;
 
 use super::Opinion;
@@ -12,6 +13,9 @@ use super::Opinion;
 pub(crate) struct Availability {
     /// The turns that were seen: each begins once.
     turns: BTreeSet<(Seat, u32)>,
+    /// Who served at the last look: between two looks a turn begins before or after somebody is
+    /// found silent.
+    served: BTreeSet<MemberId>,
 }
 
 impl Availability {
@@ -23,13 +27,17 @@ impl Availability {
             .collect();
         let began = running.iter().any(|turn| !self.turns.contains(turn));
         self.turns.extend(running.iter().copied());
+        let serve = membership.view.serving().map(|member| member.id);
+        let served = std::mem::replace(&mut self.served, serve.collect());
         if !began {
             return Ok(());
         }
         let turns: BTreeSet<Seat> = running.iter().map(|(seat, _)| *seat).collect();
         let remaining = membership
             .view
-            .serving()
+            .members
+            .iter()
+            .filter(|member| self.served.contains(&member.id) || served.contains(&member.id))
             .filter(|member| !turns.contains(&member.seat))
             .count();
         let minimal = ordered.foundation().minimal as usize;

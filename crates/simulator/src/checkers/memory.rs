@@ -29,4 +29,16 @@ impl Memory {
         }
         Ok(())
     }
+
+    /// When every client has its replies, no member may hold a request that waits for the order: it
+    /// would hold it for ever.
+    pub(crate) fn rests(replica: &Replica) -> Opinion {
+        match replica.undelivered() {
+            0 => Ok(()),
+            some => Err(format!(
+                "{} holds {some} batches of requests that nobody waits for",
+                replica.me()
+            )),
+        }
+    }
 }

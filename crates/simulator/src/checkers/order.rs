@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use replica::{Executable, Work};
+use group::Membership;
+use replica::{Answer, Executable, Work};
+use wire::client::ClientReply;
+use wire::member::Member;
 use wire::{MemberId, OrderedTime, Position, Version};
 
 use super::Opinion;
@@ -21,12 +24,35 @@ pub(crate) struct Order {
     pub(crate) activations: BTreeMap<Position, Version>,
     /// The last position that each member delivered.
     delivered: BTreeMap<MemberId, Position>,
+    /// The last activation of each member.
+    activated: BTreeMap<MemberId, Position>,
 }
 
 impl Order {
     /// A member begins behind this position.
     pub(crate) fn begins(&mut self, member: MemberId, position: Position) {
         self.delivered.insert(member, position);
+    }
+
+    /// Whether all members of a view hold a state: only the founder begins without another's.
+    pub(crate) fn has_begun(&self, membership: &Membership) -> Opinion {
+        let members = &membership.view.members;
+        let begun =
+            |member: &Member| member.attempt == 0 || self.delivered.contains_key(&member.id);
+        match members.iter().find(|member| !begun(member)) {
+            None => Ok(()),
+            Some(member) => Err(format!(
+                "{} is a member of the view {} and never had a state",
+                member.id, membership.view.position
+            )),
+        }
+    }
+
+    /// Whether a member of this version that has applied `at` has come to an activation that it
+    /// cannot follow.
+    pub(crate) fn has_stopped(&self, at: Position, own: &Version) -> bool {
+        let effective = self.activations.range(..=at).next_back();
+        effective.is_some_and(|(_, effective)| own < effective)
     }
 
     pub(crate) fn delivered(&mut self, member: MemberId, work: &Work) -> Opinion {
@@ -37,6 +63,13 @@ impl Order {
                 requests,
             } => self.applied(member, *position, *time, requests),
             Work::Activate { position, version } => {
+                let at = self.delivered.get(&member).copied();
+                if at.is_some_and(|at| at != *position) {
+                    return Err(format!(
+                        "{member} activates {version} at {position}, where it is not"
+                    ));
+                }
+                self.activated.insert(member, *position);
                 let known = self.activations.entry(*position);
                 let known = known.or_insert_with(|| version.clone());
                 if known != version {
@@ -62,6 +95,11 @@ impl Order {
             let last = last.unwrap_or_default();
             return Err(format!("{member} delivered {position} after {last}"));
         }
+        let activates = last.is_some_and(|last| self.activations.contains_key(&last));
+        if activates && self.activated.get(&member).copied() != last {
+            let last = last.unwrap_or_default();
+            return Err(format!("{member} does not activate at {last}, as another"));
+        }
         match self.entries.get(&position) {
             None => {
                 let before = self.entries.range(..position).next_back();
@@ -77,5 +115,25 @@ impl Order {
                 "{member} delivered at {position} {requests:?} at {time}, another {known:?}"
             )),
         }
+    }
+}
+
+/// Whether a member that has come to an activation which it cannot follow may say this: nobody
+/// executes for clients what is behind it (design 4.15).
+pub(crate) fn stopped_says(own: &Version, said: &[Answer]) -> Opinion {
+    let executed = |answer: &&Answer| match &answer.reply {
+        ClientReply::Results { .. } | ClientReply::Json { .. } | ClientReply::Opened { .. } => true,
+        ClientReply::Members { .. }
+        | ClientReply::Declined { .. }
+        | ClientReply::UpgradeAccepted { .. }
+        | ClientReply::UpgradeRefused { .. }
+        | ClientReply::Status { .. } => false,
+    };
+    match said.iter().find(executed) {
+        None => Ok(()),
+        Some(answer) => Err(format!(
+            "a member of {own} executes behind an activation that it cannot follow: {:?}",
+            answer.reply
+        )),
     }
 }

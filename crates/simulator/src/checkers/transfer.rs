@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 
 use replica::Execute;
+use wire::peer::TransferHead;
 use wire::{MemberId, Position};
 
 use super::Opinion;
@@ -21,9 +22,18 @@ struct Seen {
     digests: BTreeMap<u32, u64>,
 }
 
+/// A state that a joiner could not take.
+#[derive(Debug)]
+struct Refused {
+    edition: usize,
+    format: u32,
+    why: String,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Transfers {
     seen: BTreeMap<Position, Vec<Seen>>,
+    refused: BTreeMap<Position, Vec<Refused>>,
 }
 
 impl Transfers {
@@ -55,6 +65,16 @@ impl Transfers {
         Ok(())
     }
 
+    /// A joiner says that it cannot take the state that came with this head.
+    pub(crate) fn refused(&mut self, head: &TransferHead, edition: usize, why: &str) {
+        let refused = Refused {
+            edition,
+            format: head.format,
+            why: why.to_owned(),
+        };
+        self.refused.entry(head.position).or_default().push(refused);
+    }
+
     /// Whether the states that were seen at this position are the reference's, which runs the
     /// effective edition. What a version keeps for itself while an older one is effective again
     /// is compared in the older one's format.
@@ -67,6 +87,23 @@ impl Transfers {
         installation: &Installation,
     ) -> Opinion {
         let current = &installation.editions[effective];
+        for refused in self.refused.get(&position).into_iter().flatten() {
+            let edition = &installation.editions[refused.edition];
+            let older = edition.binary.version < current.binary.version;
+            // What the reference takes a joiner must take too, if it came in the same format.
+            if !older
+                && refused.format == current.format()
+                && std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                    edition.takes(current, reference).is_ok()
+                }))
+                .unwrap_or(false)
+            {
+                return Err(format!(
+                    "{} can take the state of {position}, and a joiner refused it: {}",
+                    edition.binary.version, refused.why
+                ));
+            }
+        }
         for seen in self.seen.get(&position).into_iter().flatten() {
             let edition = &installation.editions[seen.edition];
             for (&format, digested) in &seen.digests {

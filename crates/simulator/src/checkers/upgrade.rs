@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use group::Membership;
-use replica::ordered::Ordered;
+use replica::ordered::{Ordered, UpgradeState};
+use wire::member::Member;
 use wire::{Position, Version};
 
 use super::Opinion;
@@ -83,6 +84,14 @@ impl Upgrades {
                 return Err(format!("{} begins while {other} runs", upgrade.id));
             }
             self.running = Some((upgrade.id, now));
+        }
+        let at_target = |member: &Member| member.binary == *upgrade.target();
+        if upgrade.state == UpgradeState::Done
+            && self.running.is_some_and(|(id, _)| id == upgrade.id)
+            && (!membership.view.members.iter().all(at_target)
+                || ordered.effective() != upgrade.target())
+        {
+            return Err(format!("{} is called done, and is not", upgrade.id));
         }
         if !upgrade.runs()
             && let Some((_, since)) = self.running.take_if(|(id, _)| *id == upgrade.id)

@@ -1,8 +1,9 @@
 //! The same views at the same positions on all members (design 4.1), and none goes back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use group::{Membership, View};
+use wire::member::Member;
 use wire::{MemberId, Position};
 
 use super::Opinion;
@@ -18,8 +19,19 @@ pub(crate) struct Views {
 }
 
 impl Views {
-    pub(crate) fn installed(&mut self, member: MemberId, membership: &Membership) -> Opinion {
+    pub(crate) fn installed(
+        &mut self,
+        member: MemberId,
+        membership: &Membership,
+        living: &BTreeSet<MemberId>,
+    ) -> Opinion {
         let view = &membership.view;
+        if !self.known.contains_key(&view.position) {
+            votes(membership)?;
+            if let Some((_, before)) = self.known.range(..view.position).next_back() {
+                follows(before, view, living)?;
+            }
+        }
         let known = self
             .known
             .entry(view.position)
@@ -41,6 +53,52 @@ impl Views {
 
     pub(crate) fn count(&self) -> usize {
         self.known.len()
+    }
+}
+
+/// The members of a view are the voters, and nobody else is: the one that leaves is in the outgoing
+/// half.
+fn votes(membership: &Membership) -> Opinion {
+    let view = &membership.view;
+    let stays = |member: &&Member| view.leaving != Some(member.id);
+    let members: BTreeSet<MemberId> = view.members.iter().filter(stays).map(|m| m.id).collect();
+    let voters = membership.configuration.voters.iter().copied().collect();
+    if members == voters {
+        return Ok(());
+    }
+    Err(format!(
+        "in the view {} {members:?} are members, and the votes of {voters:?} count",
+        view.position
+    ))
+}
+
+/// What is so between two views, whatever happened in between: nobody overtakes an elder (§4.2), and
+/// who lives stays until another has its seat (design 4.4).
+fn follows(before: &View, after: &View, living: &BTreeSet<MemberId>) -> Opinion {
+    let stayed = |view: &View, other: &View| -> Vec<MemberId> {
+        let ids = view.members.iter().map(|member| member.id);
+        ids.filter(|id| other.member(*id).is_some()).collect()
+    };
+    let both = stayed(before, after);
+    let eldest: Vec<MemberId> = after
+        .members
+        .iter()
+        .take(both.len())
+        .map(|m| m.id)
+        .collect();
+    if both != eldest {
+        return Err(format!("{} stands after {}", ids(after), ids(before)));
+    }
+    let lost = before.members.iter().find(|member| {
+        let replaced = after.members.iter().any(|other| other.seat == member.seat);
+        after.member(member.id).is_none() && living.contains(&member.id) && !replaced
+    });
+    match lost {
+        None => Ok(()),
+        Some(member) => Err(format!(
+            "{} lives, nobody has taken its seat, and the view {} stands without it",
+            member.id, after.position
+        )),
     }
 }
 

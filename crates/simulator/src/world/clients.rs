@@ -22,6 +22,11 @@ const PAUSE_STIRRED: u64 = 3_000;
 /// How long it counts as going on after each of its steps.
 const STIR: u64 = 15_000;
 
+/// The mark of the request that comes in the middle of this upgrade of the plan.
+pub(super) fn intruder(number: usize) -> u64 {
+    1_000 + number as u64
+}
+
 impl World<'_> {
     /// The clients of the plan, and the operator, who is the first.
     pub(super) fn customers(&mut self) {
@@ -204,6 +209,7 @@ impl World<'_> {
             }
             (Ticket::Upgrade(number), answer) => self.upgrade_answered(number, answer),
             (Ticket::Guest(entry), answer) => self.guest_answered(client, ticket, entry, answer),
+            (Ticket::Intruder, answer) => self.intruder_answered(answer),
         }
     }
 
@@ -293,10 +299,46 @@ impl World<'_> {
         self.client_wakes(0, self.now);
     }
 
+    /// Another operator asks for the first version, in the middle of the plan's upgrade (§2.1).
+    fn intrude(&mut self, number: usize) {
+        let request = UpgradeRequest {
+            target: self.installation.editions[0].binary.clone(),
+            parallel: 1,
+            attempts: 6,
+            patience_ms: 1_000,
+            token: intruder(number),
+        };
+        let customer = &mut self.customers[0];
+        let ticket = customer.next_ticket;
+        customer.next_ticket += 1;
+        customer.tickets.insert(ticket, Ticket::Intruder);
+        let asked = Asked::Upgrade(Box::new(request));
+        self.client_hears(0, Input::Ask { ticket, asked });
+        self.client_wakes(0, self.now);
+    }
+
+    /// That two do not run at once is the checkers' to see: if the first has ended, this may begin.
+    fn intruder_answered(&mut self, answer: Result<Answer, CallError>) {
+        match answer {
+            Ok(Answer::UpgradeAccepted(position)) => {
+                self.note_of("", "intruder", format!("it begins at {position}"));
+            }
+            Ok(Answer::UpgradeRefused(why)) => {
+                self.note_of("", "intruder", format!("it is refused: {why}"));
+            }
+            other => self
+                .checkers
+                .fail(format!("an intruder was answered with {other:?}")),
+        }
+    }
+
     fn upgrade_answered(&mut self, number: usize, answer: Result<Answer, CallError>) {
         match answer {
             Ok(Answer::UpgradeAccepted(position)) => {
                 self.note_of("", "operator", format!("it begins at {position}"));
+                if self.plan.upgrades[number].contested {
+                    self.intrude(number);
+                }
             }
             Ok(Answer::UpgradeRefused(why)) => {
                 self.note_of("", "operator", format!("it is refused: {why}"));

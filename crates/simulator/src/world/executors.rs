@@ -3,6 +3,7 @@
 use replica::Answer;
 
 use super::{Event, World};
+use crate::checkers::order::stopped_says;
 use crate::network::{Parcel, Party};
 use crate::process::{Job, Report};
 
@@ -47,6 +48,9 @@ impl World<'_> {
 
     fn execute(&mut self, process: usize) {
         let slow = self.processes[process].slow_until > self.now;
+        let own = &self.installation.editions[self.processes[process].edition]
+            .binary
+            .version;
         let Some(member) = self.processes[process].member_mut() else {
             return;
         };
@@ -56,7 +60,16 @@ impl World<'_> {
             match member.jobs.pop_front() {
                 Some(Job::Work(work)) => {
                     done += 1;
-                    member.executor.handle(work, &mut answers);
+                    let at = member.executor.position();
+                    if !self.checkers.order.has_stopped(at, own) {
+                        member.executor.handle(work, &mut answers);
+                        continue;
+                    }
+                    let mut said = Vec::new();
+                    member.executor.handle(work, &mut said);
+                    let opinion = stopped_says(own, &said);
+                    self.checkers.says("replies", opinion);
+                    answers.append(&mut said);
                 }
                 Some(Job::Export(export)) => break Some(export),
                 None => break None,
@@ -110,8 +123,8 @@ impl World<'_> {
         let written = member.executor.export(export.format, &mut bytes);
         if at != export.position {
             let wanted = export.position;
-            self.checkers
-                .fail(format!("the state of {at} was given as that of {wanted}"));
+            let mistaken = format!("the state of {at} was given as that of {wanted}");
+            self.checkers.says("transfer", Err(mistaken));
         }
         let takes = self.random.range(300, 20_000) * if slow { 20 } else { 1 };
         let side = self.network.side(connection, Party::Process(process));

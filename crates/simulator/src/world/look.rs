@@ -12,7 +12,7 @@ use wire::MemberId;
 use super::{Requested, World};
 use crate::checkers::incarnations::Seen;
 use crate::plan::{Phase, Role};
-use crate::process::Life;
+use crate::process::{Life, Process};
 use crate::trace::Digest;
 
 /// Whom a fault hits.
@@ -68,6 +68,12 @@ impl World<'_> {
     /// What a process's turn has changed in its ordered state is judged and written down.
     pub(super) fn look_at(&mut self, process: usize) {
         let now = self.now;
+        let living: BTreeSet<MemberId> = self
+            .processes
+            .iter()
+            .filter(|process| !process.is_dead())
+            .filter_map(Process::me)
+            .collect();
         let Life::Member(member) = &mut self.processes[process].life else {
             return;
         };
@@ -79,7 +85,7 @@ impl World<'_> {
         member.fingerprint = print;
         let me = member.replica.me();
         let position = member.replica.delivered();
-        self.checkers.looks(now, me, ordered, membership);
+        self.checkers.looks(now, me, ordered, membership, &living);
         self.look_at_incarnation(process);
         let furthest = self.processes[self.newest].replica();
         let further = furthest.is_none_or(|newest| newest.delivered() <= position);
@@ -342,7 +348,7 @@ impl World<'_> {
         let Requested { asked, ended, .. } = self.requested;
         if asked > ended
             && let Some(how) = self.upgrade_ended()
-            && self.upgrade_is(asked - 1)
+            && (self.upgrade_is(asked - 1) || self.intruder_came(asked - 1))
         {
             self.upgrade_over(asked - 1, how);
         }
@@ -394,6 +400,14 @@ impl World<'_> {
         self.state()
             .and_then(|(ordered, _)| ordered.upgrade())
             .is_some_and(|upgrade| upgrade.request.token == number as u64 + 1)
+    }
+
+    /// Whether the upgrade that an intruder asked for in the middle of this one has begun: this one
+    /// must have ended before.
+    pub(crate) fn intruder_came(&self, number: usize) -> bool {
+        self.state()
+            .and_then(|(ordered, _)| ordered.upgrade())
+            .is_some_and(|upgrade| upgrade.request.token == super::clients::intruder(number))
     }
 
     /// What is looked at now and then.

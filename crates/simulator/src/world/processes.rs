@@ -558,8 +558,8 @@ impl World<'_> {
                 "exit status: 0"
             }
             End::Broken { why } => {
-                self.checkers
-                    .fail(format!("p{} is broken: {why}", pid(process)));
+                let broken = Err(format!("p{} is broken: {why}", pid(process)));
+                self.checkers.says("invariants", broken);
                 "exit status: 1"
             }
         };
@@ -684,6 +684,7 @@ impl World<'_> {
         head: &TransferHead,
         bytes: &[u8],
     ) {
+        let edition = self.processes[process].edition;
         let Life::Joining(asking) = &mut self.processes[process].life else {
             return;
         };
@@ -714,7 +715,7 @@ impl World<'_> {
                 self.checkers.begins(
                     admitted.member,
                     head.position,
-                    self.processes[process].edition,
+                    edition,
                     executor.as_ref(),
                     &self.installation,
                 );
@@ -732,6 +733,7 @@ impl World<'_> {
                 self.wake(process, self.now + 1);
             }
             Err(why) => {
+                self.checkers.transfer.refused(head, edition, &why);
                 let mut wanted = Vec::new();
                 asking.joining.unusable(why, &mut wanted);
                 self.carry_out_joining(process, now, wanted);
