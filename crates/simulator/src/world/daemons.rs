@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 
 use daemon::{Daemon, Output, Who};
 use group::Joining;
-use wire::Build;
 use wire::daemon::{Assignment, BinaryRecord, Role};
 use wire::hello::{Hello, Opener};
 use wire::peer::{Join, PeerMessage};
+use wire::{Build, MemberId};
 
 use super::{Event, GROUP, World, host_name, pid, place_of_daemon, process_of};
 use crate::clock::HostClock;
@@ -70,6 +70,15 @@ impl World<'_> {
             who: None,
         };
         host.disk.insert(pid(process), record);
+    }
+
+    /// Whether a daemon has written down which member this process is.
+    pub(super) fn written_down(&self, process: usize, member: MemberId, incarnation: u64) -> bool {
+        let disk = &self.hosts[self.processes[process].host].disk;
+        let who = disk
+            .get(&pid(process))
+            .and_then(|record| record.who.as_ref());
+        who.is_some_and(|who| who.member == member && who.incarnation == incarnation)
     }
 
     fn with_daemon(&mut self, host: usize, act: impl FnOnce(&mut Daemon, &mut Vec<Output>)) {

@@ -576,6 +576,15 @@ impl World<'_> {
 
     fn ends(&mut self, process: usize, how: &str) {
         let host = self.processes[process].host;
+        let who = self.processes[process]
+            .replica()
+            .map(|replica| (replica.me(), replica.membership().incarnation));
+        if let Some((member, incarnation)) = who
+            && !self.written_down(process, member, incarnation)
+        {
+            // No daemon will ever know whose exit that was.
+            self.lost.insert(member);
+        }
         self.processes[process].life = Life::Ended;
         self.processes[process].inbox.clear();
         self.processes[process].purposes.clear();
