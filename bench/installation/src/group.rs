@@ -33,6 +33,11 @@ impl Group {
         }
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its members' addresses, as far as they are known.
     pub fn contacts(&self) -> &[SocketAddr] {
         &self.contacts

@@ -2,6 +2,7 @@
 //! its own books, and waiting for conditions.
 #![allow(clippy::print_stderr, reason = "a failed test tells what it saw")]
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -95,7 +96,23 @@ impl World {
                 Ok(status) => return status,
                 Err(error) => assert!(Instant::now() < until, "no member answers: {error}"),
             }
+            // All whom we knew may have been replaced since: the daemons know who runs now.
+            self.ask_daemons();
             thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn ask_daemons(&mut self) {
+        let hosts = self.installation.hosts().iter();
+        let inventories = hosts.filter_map(|host| Daemon::at(host.daemon).inventory().ok());
+        let name = self.group.name().to_owned();
+        let contacts: Vec<SocketAddr> = inventories
+            .flat_map(|inventory| inventory.replicas)
+            .filter(|replica| replica.group == name)
+            .filter_map(|replica| replica.address)
+            .collect();
+        if !contacts.is_empty() {
+            self.group = Group::at(&name, contacts);
         }
     }
 

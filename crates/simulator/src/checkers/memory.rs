@@ -31,9 +31,10 @@ impl Memory {
     }
 
     /// When every client has its replies, no member may hold a request that waits for the order: it
-    /// would hold it for ever.
+    /// would hold it for ever. Where nothing is ordered, what waits is what clients gave up.
     pub(crate) fn rests(replica: &Replica) -> Opinion {
         match replica.undelivered() {
+            _ if !replica.group().available() => Ok(()),
             0 => Ok(()),
             some => Err(format!(
                 "{} holds {some} batches of requests that nobody waits for",

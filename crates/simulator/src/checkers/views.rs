@@ -10,8 +10,8 @@ use super::Opinion;
 
 #[derive(Debug, Default)]
 pub(crate) struct Views {
-    /// Each view, as the first member installed it.
-    known: BTreeMap<Position, View>,
+    /// Each view, as the first member installed it, and the group's incarnation then.
+    known: BTreeMap<Position, (u64, View)>,
     /// The last that each member installed.
     last: BTreeMap<MemberId, Position>,
     /// Up to where the history is written into the transcript.
@@ -28,14 +28,18 @@ impl Views {
         let view = &membership.view;
         if !self.known.contains_key(&view.position) {
             votes(membership)?;
-            if let Some((_, before)) = self.known.range(..view.position).next_back() {
+            // A survivor begins anew: who of the others still runs stands back, and no seat is
+            // taken from it. The checker of incarnations judges that.
+            if let Some((_, (incarnation, before))) = self.known.range(..view.position).next_back()
+                && *incarnation == membership.incarnation
+            {
                 follows(before, view, living)?;
             }
         }
-        let known = self
+        let (_, known) = self
             .known
             .entry(view.position)
-            .or_insert_with(|| view.clone());
+            .or_insert_with(|| (membership.incarnation, view.clone()));
         if known != view {
             return Err(format!(
                 "{member} has {} as the view {}, another has {}",
