@@ -265,7 +265,7 @@ mod tests {
             check_all("wire -> order\ngroup -> replica"),
             [
                 "wire depends on order; it may depend on none of ours",
-                "group depends on replica; of ours it may depend on wire, order",
+                "group depends on replica; of ours it may depend on museum, wire, order",
             ]
         );
         assert_eq!(check_all("simulator -> host").len(), 1);
