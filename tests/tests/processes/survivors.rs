@@ -83,6 +83,9 @@ const TRIES: usize = 8;
 /// How long the successor runs at a time: less than what the swap asks of it.
 const PULSE: Duration = Duration::from_micros(100);
 
+/// Under load a group that orders anything orders something within this time.
+const STILL: Duration = Duration::from_millis(100);
+
 /// The process of the successor, as soon as its daemon has it.
 fn successor(world: &World) -> u32 {
     let until = Instant::now() + PATIENCE;
@@ -98,6 +101,19 @@ fn successor(world: &World) -> u32 {
     }
 }
 
+/// Whether the group, under load, orders nothing more and still has both members; `None` if it does
+/// not answer.
+fn caught(world: &mut World, mut position: wire::Position) -> Option<bool> {
+    loop {
+        std::thread::sleep(STILL);
+        let status = world.group.status().ok()?;
+        if status.position == position {
+            return Some(status.members.len() == 2);
+        }
+        position = status.position;
+    }
+}
+
 /// Lets the successor run in pulses until the group is in the middle of the swap, and kills it then.
 /// False if the swap was over before that.
 fn killed_in_mid_swap(world: &mut World, successor: u32) -> bool {
@@ -110,8 +126,14 @@ fn killed_in_mid_swap(world: &mut World, successor: u32) -> bool {
         signal(successor, Signal::STOP);
         match world.group.status() {
             Ok(status) if status.members.len() == 2 => {
-                process::kill(successor).unwrap();
-                return true;
+                // What the successor had sent before it was stopped may end the swap yet: only when
+                // nothing is ordered any more is the group caught in the middle of it.
+                if let Some(true) = caught(world, status.position) {
+                    process::kill(successor).unwrap();
+                    return true;
+                }
+                signal(successor, Signal::CONT);
+                return false;
             }
             Ok(status) if status.members[0].binary.version < Version::new(2, 0, 0) => {}
             Ok(_) | Err(_) => {
