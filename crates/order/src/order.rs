@@ -6,7 +6,7 @@
 
 mod going_on;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -33,6 +33,10 @@ const UNCOMMITTED_BYTES_MAX: u64 = 64 << 20;
 /// How long a hand-over may take before it is called off. A local one takes half a millisecond;
 /// requests are held meanwhile.
 const HAND_OVER_PATIENCE: Duration = Duration::from_millis(20);
+/// How long a member that was named and does not lead is not named again. Its own links may be down,
+/// of which the leader knows nothing, and each try holds requests and costs elections: with this, a
+/// tenth of the time at most.
+const HAND_OVER_PAUSE: Duration = Duration::from_millis(200);
 /// The engine's mark on the vote requests of a hand-over or forced election.
 const TRANSFER_CONTEXT: &[u8] = b"CampaignTransfer";
 
@@ -55,6 +59,8 @@ pub struct Order {
     resigns: bool,
     reported_leader: (Option<MemberId>, u64),
     hand_over: Option<HandOver>,
+    /// To whom we handed over and who has not led since, and until when we do not do so again.
+    tried: BTreeMap<MemberId, Time>,
     nudge: Option<Nudge>,
     reads: Reads,
     /// Answers that no message asked the engine for: a joiner's announcement.
@@ -200,7 +206,8 @@ pub enum Refusal {
     /// The step does not fit the configuration: nothing to settle, or settle first.
     #[error("the step does not fit the configuration")]
     DoesNotFit,
-    /// The receiver is no voter, is silent, or has not applied its own promotion.
+    /// The receiver is no voter, is silent, has not applied its own promotion, or was named a moment
+    /// ago and did not lead.
     #[error("the receiver cannot lead yet")]
     CannotLead,
 }
@@ -236,6 +243,7 @@ impl Order {
             resigns: false,
             reported_leader: (None, 0),
             hand_over: None,
+            tried: BTreeMap::new(),
             nudge: None,
             reads: Reads::default(),
             announce: Vec::new(),
@@ -475,13 +483,17 @@ impl Order {
         }
     }
 
-    /// How far another member's log reaches, while there is no leader.
+    /// How far another member's log reaches, while there is no leader as far as it knows.
     pub fn reach(&mut self, now: Time, from: MemberId, reach: Reach) {
         if self.stands_back() {
             return;
         }
         self.forget_leader(from.number());
         self.forget_older_term(reach.term);
+        if self.leads() {
+            // It does not know: with ticks off, nothing would tell it before the next proposal.
+            self.node.ping();
+        }
         self.look_for_leader(now);
         if let Some(nudge) = &mut self.nudge {
             nudge.heard(from, reach);
@@ -511,9 +523,12 @@ impl Order {
             .matched(to)
             .is_some_and(|matched| matched.0 >= self.configured_at);
         let live = !self.silent.contains(&to) && !self.dead.contains(&to);
-        if !self.configuration.voters.contains(&to) || !promoted || !live || to == self.me {
+        let tried = self.tried.get(&to).is_some_and(|&until| now < until);
+        if !self.configuration.voters.contains(&to) || !promoted || !live || tried || to == self.me
+        {
             return Err(Refusal::CannotLead);
         }
+        self.tried.insert(to, now.after(HAND_OVER_PAUSE));
         self.node.transfer_leader(to.number());
         self.hand_over = Some(HandOver {
             to,
@@ -557,8 +572,9 @@ impl Order {
     pub fn deadline(&self) -> Option<Time> {
         let hand_over = self.hand_over.as_ref().map(|hand_over| hand_over.deadline);
         let nudge = self.nudge.as_ref().map(|nudge| nudge.deadline);
+        let again = self.tried.values().copied().min();
         let going_on = self.going_on.deadline();
-        [hand_over, nudge, self.reads.deadline(), going_on]
+        [hand_over, again, nudge, self.reads.deadline(), going_on]
             .into_iter()
             .flatten()
             .min()
@@ -570,6 +586,7 @@ impl Order {
             return self.survive(now, out);
         }
         self.give_up_late_hand_over(now);
+        self.tried.retain(|_, until| now < *until);
         self.step_down_without_majority();
         self.confirm();
         for mark in self.reads.due(now, false) {
@@ -756,6 +773,7 @@ impl Order {
         let known = (leader, self.node.raft.term);
         if let Some(leader) = leader {
             self.last_leader = Some(leader);
+            self.tried.remove(&leader);
         }
         if known == self.reported_leader {
             return;
@@ -807,9 +825,9 @@ impl Order {
     }
 
     fn look_for_leader(&mut self, now: Time) {
-        if self.hears_leader() || !self.votes() {
+        if self.hears_leader() || !self.votes() || !self.reaches_majority() {
             self.nudge = None;
-        } else if self.nudge.is_none() && self.configuration.majority(|member| self.live(member)) {
+        } else if self.nudge.is_none() {
             self.nudge = Some(Nudge::new(now, self.node.raft.term));
         }
     }

@@ -182,11 +182,18 @@ impl Heard {
         others.filter(|other| !behind(other)).collect()
     }
 
-    /// Whether one that lives and would go on has a more advanced log than this.
-    pub(crate) fn better(&self, me: MemberId, reach: Reach, dead: &BTreeSet<MemberId>) -> bool {
-        self.wants.iter().any(|(&other, &theirs)| {
-            !dead.contains(&other) && rank(other, theirs) > rank(me, reach)
-        })
+    /// Those that live, would go on, and have a more advanced log than this.
+    pub(crate) fn better(
+        &self,
+        me: MemberId,
+        reach: Reach,
+        dead: &BTreeSet<MemberId>,
+    ) -> BTreeSet<MemberId> {
+        let wants = self.wants.iter();
+        let better = wants.filter(|&(other, theirs)| {
+            !dead.contains(other) && rank(*other, *theirs) > rank(me, reach)
+        });
+        better.map(|(other, _)| *other).collect()
     }
 
     /// Nobody needs to go on as a survivor: what was said belongs to another moment.
@@ -410,11 +417,14 @@ mod tests {
         let mut heard = Heard::default();
         assert_eq!(heard.missing(id(3), reach(2, 7), &others), others);
         heard.wants(id(1), reach(3, 1));
-        assert!(heard.better(id(3), reach(2, 7), &BTreeSet::new()));
-        assert!(!heard.better(id(3), reach(2, 7), &[id(1)].into()), "dead");
-        assert!(!heard.better(id(3), reach(3, 2), &BTreeSet::new()));
+        let better =
+            |reach, dead: &str| heard.better(id(3), reach, &ids(dead).into_iter().collect());
+        assert!(!better(reach(2, 7), "").is_empty());
+        assert!(better(reach(2, 7), "1").is_empty(), "dead");
+        assert!(better(reach(3, 2), "").is_empty());
         heard.wants(id(2), reach(2, 7));
-        assert!(heard.better(id(3), reach(2, 7), &[id(1)].into()), "elder");
+        let elder = heard.better(id(3), reach(2, 7), &[id(1)].into());
+        assert!(!elder.is_empty(), "elder");
         heard.stands_back(id(1), reach(3, 1));
         heard.stands_back(id(2), reach(2, 7));
         assert!(heard.missing(id(3), reach(3, 2), &others).is_empty());

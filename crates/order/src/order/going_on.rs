@@ -80,6 +80,8 @@ impl Order {
         if stands_back {
             self.going_on.heard.stands_back(from, reach);
         } else {
+            // It does not lead, whatever we heard last.
+            self.forget_leader(from.number());
             self.going_on.heard.wants(from, reach);
         }
     }
@@ -168,13 +170,14 @@ impl Order {
     pub(super) fn survive(&mut self, now: Time, out: &mut Vec<Output>) {
         if !self.stands_back() {
             let survival = self.survival();
-            if survival == Err(Stays::Majority) {
+            let reach = self.own_reach();
+            let better = self.going_on.heard.better(self.me, reach, &self.dead);
+            if survival == Err(Stays::Majority) && !self.is_outdated(&better) {
                 self.going_on.heard.forget_wants();
                 self.going_on.tell_at = None;
                 return;
             }
-            let reach = self.own_reach();
-            if self.going_on.heard.better(self.me, reach, &self.dead) {
+            if !better.is_empty() {
                 self.stand_back();
             } else {
                 match survival {
@@ -187,10 +190,19 @@ impl Order {
         self.tell_survivors(now, out);
     }
 
+    /// Whether the majority that we see is one of a configuration that is over: without these, which
+    /// have longer logs and know of a later one without a majority, nobody can be elected by ours; and
+    /// none of them votes for less than it has, or can be elected by theirs.
+    fn is_outdated(&self, better: &BTreeSet<MemberId>) -> bool {
+        let votes = |voter| !self.dead.contains(&voter) && !better.contains(&voter);
+        !self.hears_leader() && !self.configuration.majority(votes)
+    }
+
     fn stand_back(&mut self) {
         let term = self.node.raft.term;
         self.node.raft.become_follower(term, 0);
         self.hand_over = None;
+        self.tried.clear();
         self.nudge = None;
         self.going_on.stands_back = true;
         self.going_on.tell_at = None;
@@ -259,6 +271,7 @@ impl Order {
         self.unseated = None;
         self.resigns = false;
         self.hand_over = None;
+        self.tried.clear();
         self.nudge = None;
         self.named = None;
         self.announce.clear();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use order::{Content, Refusal, Step};
+use order::{Content, Reach, Refusal, Step};
 use wire::Time;
 
 use crate::world::{World, id};
@@ -57,6 +57,41 @@ fn a_leader_without_a_majority_steps_down() {
     world.quiet();
     world.propose("healed");
     world.until("all have it", |world| world.texts(1) == ["healed"]);
+}
+
+/// Without a majority nobody can be elected: who tried nevertheless would only count terms.
+#[test]
+fn who_is_left_without_a_majority_waits() {
+    let mut world = World::of(3);
+    world.lose(1, true);
+    world.step();
+    assert!(world.get(2).deadline().is_some(), "it looks for a leader");
+    world.lose(3, true);
+    world.step();
+    let term = world.get(2).term();
+    for _ in 0..1_000 {
+        world.step();
+    }
+    assert_eq!(world.get(2).term(), term);
+    assert_eq!(world.get(2).deadline(), None);
+}
+
+/// A member that does not know its leader, for whatever reason, is told by it.
+#[test]
+fn who_looks_for_a_leader_that_lives_hears_of_it() {
+    let mut world = World::of(3);
+    let reach = Reach {
+        last_term: 1,
+        last_index: 1,
+        term: 1,
+    };
+    let now = Time(world.now);
+    // As if the leader had looked for one: it was long ago, and comes late.
+    world.order(2).reach(now, id(1), reach);
+    assert_eq!(world.get(2).leader(), None);
+    world.quiet();
+    assert_eq!(world.get(2).leader(), Some(id(1)));
+    assert_eq!(world.get(2).deadline(), None);
 }
 
 /// Recipe: nudge. A certain death skips every wait.

@@ -91,6 +91,36 @@ fn a_hand_over_that_is_not_answered_is_called_off() {
     world.until("delivered", |world| world.texts(3) == ["after"]);
 }
 
+/// Edge: who was named may be unable to lead for reasons that the leader cannot see. Naming it again
+/// and again would leave no time for requests; another one may be named at once.
+#[test]
+fn who_was_named_in_vain_is_not_named_again_at_once() {
+    let mut world = World::of(3);
+    world.cut.insert((id(1), id(2)));
+    let now = Time(world.now);
+    world.order(1).hand_over(now, id(2)).unwrap();
+    world.until("it is called off", |world| !world.get(1).hands_over());
+    let (now, again) = (Time(world.now), Time(world.now + 200_000));
+    assert_eq!(
+        world.order(1).hand_over(now, id(2)),
+        Err(Refusal::CannotLead)
+    );
+    assert!(world.get(1).deadline() <= Some(again), "it says when");
+    world.order(1).hand_over(now, id(3)).unwrap();
+    world.until("the other leads", |world| world.get(3).leads());
+    world.cut.clear();
+    world.quiet();
+    let later = Time(world.now);
+    world.order(3).hand_over(later, id(1)).unwrap();
+    world.until("the first leads again", |world| world.get(1).leads());
+    world.quiet();
+    let later = Time(world.now);
+    world.order(1).hand_over(later, id(3)).unwrap();
+    world.until("who has led is not made to wait", |world| {
+        world.get(3).leads()
+    });
+}
+
 /// Recipe: hand-over. What was under way survives it, and nobody sees two leaders.
 #[test]
 fn a_hand_over_keeps_what_is_under_way() {

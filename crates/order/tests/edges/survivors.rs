@@ -44,6 +44,37 @@ fn one_of_two_goes_on_at_once_whoever_led() {
     }
 }
 
+/// A member that does not know that a change is committed may see a majority by the configuration
+/// before it, although nobody can be elected any more: also if it still takes the other one for its
+/// leader.
+#[test]
+fn who_sees_a_majority_of_the_past_stands_back() {
+    for (survivor, dead) in [(1, 2), (2, 1)] {
+        let mut world = World::of(3);
+        world.join(4);
+        let promotion = Step::Promote(id(4));
+        world.order(1).change(promotion, b"why".to_vec()).unwrap();
+        let last = world.get(1).last();
+        world.until("all have it", |world| {
+            world.get(2).last() == last && world.get(3).last() == last
+        });
+        world.cut.insert((id(1), id(3)));
+        let knows = |world: &World, number| world.get(number).configuration().votes(id(4));
+        world.until("it is applied", |world| knows(world, 1) && knows(world, 2));
+        world.propose("after the change");
+        world.quiet();
+        assert!(!knows(&world, 3) && world.get(3).last() < world.get(2).last());
+        world.cut.clear();
+        world.lose(4, true);
+        world.lose(dead, true);
+        world.until("one goes on", |world| goes_on(world, survivor).len() == 1);
+        assert!(world.get(3).stands_back());
+        assert_eq!(world.texts(survivor), ["after the change"]);
+        world.nodes.remove(&id(3));
+        lives(&mut world, survivor, 5);
+    }
+}
+
 /// Certain is only what a daemon says.
 #[test]
 fn silence_is_waited_for() {

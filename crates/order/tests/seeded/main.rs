@@ -376,13 +376,19 @@ impl Run<'_> {
     }
 
     /// Whether nobody can go on: nobody that votes is left; or the dead may have decided something
-    /// without those that live; or these have stood back for somebody who died.
+    /// without those that live; or these have stood back for somebody who died; or the longest log is
+    /// that of one who may have got a vote, and cannot know what was decided before.
     fn lost(&self) -> bool {
         let members = || self.storm.members.values();
         let mut voters = members().filter(|member| member.order.votes()).peekable();
         let nobody = voters.peek().is_none();
+        let longest = members().max_by_key(|member| member.order.last());
+        let unsure = longest.is_some_and(|member| {
+            matches!(member.order.survival(), Err(Stays::NoVote | Stays::Unknown))
+        });
         members().all(|member| !member.order.leads())
             && (nobody
+                || unsure
                 || voters.any(|member| {
                     matches!(member.order.survival(), Err(Stays::Lost { .. }))
                         || member.order.stands_back()
