@@ -150,3 +150,58 @@ pub enum UpgradeError {
     #[error(transparent)]
     Call(#[from] CallError),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_became_of_the_request_and_what_to_do() {
+        for (error, became, remedy) in [
+            (
+                CallError::UnknownMethod,
+                "not executed: the group's effective version has no such method",
+                "upgrade the group or use a client of its version",
+            ),
+            (
+                CallError::Malformed,
+                "not executed: the arguments do not decode in the group's effective version",
+                "use a client of its version",
+            ),
+            (
+                CallError::ReplyForgotten,
+                "executed, but its reply is forgotten: this session's numbers are used by somebody \
+                 else",
+                "open a session for each user",
+            ),
+            (
+                CallError::SessionExpired { sent_before: true },
+                "the session has expired",
+                "open a new session",
+            ),
+            (
+                CallError::Overloaded {
+                    limit: "bytes".to_owned(),
+                },
+                "not executed: overloaded (bytes)",
+                "ask again later",
+            ),
+            (
+                CallError::Unavailable,
+                "not executed: no majority",
+                "ask again later",
+            ),
+            (
+                CallError::ReplyMalformed {
+                    why: "cut".to_owned(),
+                },
+                "executed, but the reply does not decode: cut",
+                "use a client of the group's version",
+            ),
+        ] {
+            let told = error.to_string();
+            assert!(told.starts_with(became), "{told}");
+            assert!(told.contains(remedy), "{told}");
+        }
+    }
+}

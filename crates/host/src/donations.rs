@@ -11,6 +11,10 @@ use wire::{MemberId, Position, Time};
 
 use crate::transfer::{Bulk, MEETING_PATIENCE};
 
+/// Joiners that wait for their announcement: more than a group lets in at a time, and few enough that
+/// strangers who say that they are joiners take no descriptors that are needed.
+pub(crate) const EARLY_MAX: usize = 16;
+
 #[derive(Debug, Default)]
 pub(crate) struct Donations {
     announced: BTreeMap<MemberId, Announced>,
@@ -61,6 +65,9 @@ impl Donations {
         } else {
             // One per joiner waits: whoever dials again has given the older one up.
             self.early.retain(|early| early.joiner != joiner);
+            if self.early.len() == EARLY_MAX {
+                self.early.remove(0);
+            }
             self.early.push(Early {
                 joiner,
                 position,

@@ -27,7 +27,10 @@ use crate::signals;
 /// Why a replica's process ends with exit code 1. Its last line says this.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    #[error("this binary is {here}, the assignment is for {wanted}: the daemon has a wrong entry")]
+    #[error(
+        "this binary is {here}, the assignment is for {wanted}: put the binary of that version into \
+         the versions directory and start the daemon again"
+    )]
     Assignment { here: String, wanted: String },
     #[error("cannot listen on {ip}: {error}")]
     Listen { ip: IpAddr, error: io::Error },

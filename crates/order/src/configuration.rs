@@ -160,9 +160,11 @@ impl Tail {
             .entries
             .last()
             .map_or(self.before_term, |last| last.term);
-        let in_order = (self.before.0 + 1..)
-            .zip(&self.entries)
-            .all(|(index, entry)| entry.index == index && entry_to_engine(entry.clone()).is_some());
+        // Positions are a peer's word: none of them may be near the end of all numbers.
+        let in_order = (1..).zip(&self.entries).all(|(number, entry)| {
+            entry.index.checked_sub(self.before.0) == Some(number)
+                && entry_to_engine(entry.clone()).is_some()
+        });
         let count = self.entries.len() as u64;
         in_order && self.before.0.checked_add(count) == Some(position.0) && last_term == term
     }

@@ -24,7 +24,7 @@ use wire::{Build, Time};
 use crate::DaemonArgs;
 use crate::installation::write_whole;
 use crate::lock::Lock;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, told};
 use crate::screen::Screen;
 use catalogue::Catalogue;
 use processes::Processes;
@@ -78,13 +78,11 @@ struct Driver {
 pub(crate) async fn run(args: DaemonArgs, screen: &Screen) -> Result<(), Outcome> {
     let fault = |what: &str| {
         let what = what.to_owned();
-        move |error: std::io::Error| Outcome::Failed(format!("{what}: {error}"))
+        move |error: std::io::Error| Outcome::Failed(format!("{what}: {}", told(&error)))
     };
-    std::fs::create_dir_all(&args.state).map_err(fault("the state directory"))?;
-    let state = args
-        .state
-        .canonicalize()
-        .map_err(fault("the state directory"))?;
+    let in_state = format!("the state directory {}", args.state.display());
+    std::fs::create_dir_all(&args.state).map_err(fault(&in_state))?;
+    let state = args.state.canonicalize().map_err(fault(&in_state))?;
     let _lock = Lock::take(&state, "a daemon")?;
     let socket = state.join("daemon.sock");
     // A socket that an earlier daemon left would refuse us.

@@ -13,7 +13,7 @@ use wire::frame::{PEER_FRAME_MAX, encode, split};
 use wire::status::{GroupStatus, HostStatus};
 
 use crate::At;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, told};
 
 /// How long a daemon may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -85,13 +85,18 @@ async fn daemons(at: &At) -> Result<Vec<Result<SocketAddr, Outcome>>, Outcome> {
 pub(crate) fn read_dev_file(file: &Path) -> Result<DevFile, Outcome> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Outcome::Failed(format!("{}: {error}", file.display())))?;
-    serde_json::from_str(&text)
-        .map_err(|error| Outcome::Failed(format!("{} is no dev file: {error}", file.display())))
+    serde_json::from_str(&text).map_err(|error| {
+        Outcome::Failed(format!(
+            "{} is no dev file: {error}; `remex dev` writes it anew",
+            file.display()
+        ))
+    })
 }
 
 /// Writes a file so that a reader sees all of it or nothing.
 pub(crate) fn write_whole(file: &Path, text: &str) -> Result<(), Outcome> {
-    let fault = |error: std::io::Error| Outcome::Failed(format!("{}: {error}", file.display()));
+    let fault =
+        |error: std::io::Error| Outcome::Failed(format!("{}: {}", file.display(), told(&error)));
     let beside: PathBuf = file.with_extension("new");
     std::fs::write(&beside, text).map_err(fault)?;
     std::fs::rename(&beside, file).map_err(fault)
@@ -239,4 +244,55 @@ pub(crate) async fn connect_among(
     Client::connect_with(group, &contacts, options)
         .await
         .map_err(|error| Outcome::Unreached(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use fuzz::Decoder;
+
+    use super::*;
+    use crate::daemon::DaemonFile;
+    use crate::place::Place;
+
+    #[test]
+    fn files_and_places_survive_whatever_stands_in_them() {
+        let host = DevHost {
+            name: "host1".to_owned(),
+            daemon: "127.0.0.1:7400".parse().unwrap(),
+            process: 7,
+        };
+        let dev = DevFile {
+            schema: 1,
+            process: 9,
+            hosts: vec![host.clone(), host],
+        };
+        Decoder::of("dev file", [serde_json::to_vec(&dev).unwrap()])
+            .list::<DevHost>(40)
+            .survives(|bytes| serde_json::from_slice::<DevFile>(bytes).is_ok());
+        let daemon = DaemonFile {
+            schema: 1,
+            host: "host1".to_owned(),
+            daemon: "127.0.0.1:7400".parse().unwrap(),
+            process: 9,
+        };
+        Decoder::of("daemon file", [serde_json::to_vec(&daemon).unwrap()])
+            .survives(|bytes| serde_json::from_slice::<DaemonFile>(bytes).is_ok());
+        let places = ["127.0.0.1:7400", "[::1]:7400", "host1:7400"];
+        Decoder::of("place", places.map(|place| place.as_bytes().to_vec())).survives(|bytes| {
+            std::str::from_utf8(bytes).is_ok_and(|text| text.parse::<Place>().is_ok())
+        });
+    }
+
+    #[test]
+    fn a_dev_file_that_is_none_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join(DEV_FILE);
+        std::fs::write(&file, "{").unwrap();
+        let why = read_dev_file(&file).unwrap_err().to_string();
+        let named = format!("{} is no dev file: EOF", file.display());
+        assert!(why.starts_with(&named), "{why}");
+        assert!(why.contains("remex dev"), "{why}");
+    }
 }

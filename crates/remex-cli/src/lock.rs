@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::FlockOperation;
 
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, told};
 
 /// The file that is locked. Its text says by which process; the lock itself is the system's, and ends
 /// with the process however that ends.
@@ -23,7 +23,9 @@ impl Lock {
     /// Takes the directory, or says who has it. `what` is what runs in it.
     pub(crate) fn take(directory: &Path, what: &str) -> Result<Lock, Outcome> {
         let path = directory.join(NAME);
-        let fault = |error: std::io::Error| Outcome::Failed(format!("{}: {error}", path.display()));
+        let fault = |error: std::io::Error| {
+            Outcome::Failed(format!("{}: {}", path.display(), told(&error)))
+        };
         let mut file = File::options()
             .read(true)
             .write(true)

@@ -1,5 +1,7 @@
 //! How a command ends when it does not end well: each kind has its exit code.
 
+use std::io;
+
 use client::CallError;
 
 /// What came of a command.
@@ -20,6 +22,23 @@ pub(crate) enum Outcome {
     /// It may go on, but not within the time.
     #[error("{0}")]
     Waiting(String),
+}
+
+/// An error of the system, and what can be done about it.
+pub(crate) fn told(error: &io::Error) -> String {
+    let remedy = match error.kind() {
+        io::ErrorKind::AddrInUse => "another program listens there: end it, or name another --port",
+        io::ErrorKind::AddrNotAvailable => "this host has no such address: name another --ip",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room there, or name another place with --state"
+        }
+        io::ErrorKind::PermissionDenied => "give this user the right, or name another place",
+        io::ErrorKind::NotADirectory
+        | io::ErrorKind::AlreadyExists
+        | io::ErrorKind::ReadOnlyFilesystem => "name another place",
+        _ => return error.to_string(),
+    };
+    format!("{error}; {remedy}")
 }
 
 /// What became of a request decides: who refuses has said so, and whose time is over may go on.

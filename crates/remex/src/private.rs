@@ -6,6 +6,7 @@ mod chain;
 mod codec;
 mod describe;
 mod json;
+mod whole;
 
 pub use caller::{BlockingCaller, Caller, unless_default};
 pub use chain::{Chain, Edge, read_state, write_state};

@@ -27,7 +27,7 @@ pub enum StackError {
         known: String,
     },
     /// A layer that stands twice.
-    #[error("layer {name} stands twice in \"{text}\"")]
+    #[error("layer {name} stands twice in \"{text}\"; name it once")]
     Twice {
         /// Its name.
         name: String,
@@ -35,7 +35,7 @@ pub enum StackError {
         text: String,
     },
     /// A layer without what it needs.
-    #[error("layer {name} needs {needs} before it in \"{text}\"")]
+    #[error("layer {name} needs {needs} before it in \"{text}\"; the usual stack is {USUAL}")]
     Requires {
         /// Its name.
         name: String,
@@ -133,6 +133,16 @@ mod tests {
     }
 
     #[test]
+    fn any_text_is_a_stack_or_is_refused() {
+        let layers = 16 << 10;
+        ::fuzz::Decoder::of("stack", [USUAL, "PGMS", "PGMS:EGMI"].map(|text| text.into()))
+            // The error tells the text again.
+            .list::<u8>(1)
+            .buffer(layers)
+            .survives(|bytes| std::str::from_utf8(bytes).is_ok_and(|text| parse(text).is_ok()));
+    }
+
+    #[test]
     fn what_is_wrong_is_said() {
         let faults = [
             ("", "no layer is named \"\""),
@@ -140,8 +150,14 @@ mod tests {
                 "PGMS:Egmi",
                 "no layer is named \"Egmi\"; there are PGMS, EGMI, Recovery, Upgrade",
             ),
-            ("PGMS:EGMI:PGMS", "PGMS stands twice"),
-            ("EGMI:PGMS", "EGMI needs PGMS before it"),
+            (
+                "PGMS:EGMI:PGMS",
+                "PGMS stands twice in \"PGMS:EGMI:PGMS\"; name it once",
+            ),
+            (
+                "EGMI:PGMS",
+                "EGMI needs PGMS before it in \"EGMI:PGMS\"; the usual stack is PGMS:EGMI:Recovery",
+            ),
             ("PGMS:Recovery:Upgrade", "Upgrade needs EGMI before it"),
             ("PGMS:EGMI:Upgrade", "Upgrade needs Recovery before it"),
         ];

@@ -7,6 +7,8 @@
 
 use minicbor::{Decode, Encode};
 
+use crate::nesting::{self, DEPTH_MAX};
+
 /// The format of frames and message tables that this build writes.
 pub const FORMAT: u8 = 1;
 
@@ -80,6 +82,9 @@ pub enum FrameError {
         /// The kind that belongs here.
         expected: u8,
     },
+    /// Values that stand deeper in each other than those of any message.
+    #[error("values stand more than {DEPTH_MAX} deep in each other: this is no message of ours")]
+    TooDeep,
     /// The body does not decode.
     #[error("a body that does not decode: {why}")]
     Body {
@@ -164,6 +169,7 @@ pub fn to_bytes<T: Encode<()>>(value: &T) -> Vec<u8> {
 /// # Errors
 /// Bytes that do not decode, or too many of them.
 pub fn decode_body<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, FrameError> {
+    nesting::check(bytes)?;
     let mut decoder = minicbor::Decoder::new(bytes);
     let value = decoder
         .decode()

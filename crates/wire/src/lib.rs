@@ -12,6 +12,7 @@ pub mod hello;
 pub mod log;
 pub mod member;
 mod names;
+mod nesting;
 pub mod peer;
 pub mod status;
 

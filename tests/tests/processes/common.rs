@@ -22,7 +22,7 @@ use wire::status::{GroupStatus, MemberStatus};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
 /// The directory of the built binaries, after they were brought up to date once.
-fn binaries() -> &'static Path {
+pub(crate) fn binaries() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         // target/PROFILE/deps/THIS_TEST

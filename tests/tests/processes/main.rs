@@ -6,6 +6,7 @@
     reason = "tests of real processes have real threads and clocks"
 )]
 
+mod bad_input;
 mod common;
 mod faults;
 mod figure_five;

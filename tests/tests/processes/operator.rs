@@ -99,6 +99,12 @@ fn every_command_says_what_came_of_it() {
     }
     for (arguments, code, why) in [
         (&["call"][..], 2, "<GROUP>"),
+        (
+            &["create", "new", "--service", "ledger"],
+            2,
+            "--service-version",
+        ),
+        (&["dev", "--hosts", "0"], 2, "--hosts must be at least 1"),
         (&["stat"], 2, "unrecognized subcommand"),
         (&["--at", "ledger", "status"], 2, "HOST:PORT"),
         (
@@ -125,6 +131,21 @@ fn every_command_says_what_came_of_it() {
             &["upgrade", "start", "ledger", "1.0.0"],
             4,
             "all members run 1.0.0",
+        ),
+        (
+            &["upgrade", "start", "ledger", "1.0.0"],
+            4,
+            "name another version or build",
+        ),
+        (
+            &["upgrade", "start", "ledger", "2.0.0", "--attempts", "0"],
+            4,
+            "0 attempts; ask for 1 to 100",
+        ),
+        (
+            &["upgrade", "start", "ledger", "2.0.0", "--patience", "1"],
+            4,
+            "a patience of 1 ms; ask for 100 to 3600000",
         ),
         (
             &["upgrade", "start", "ledger", "2.0.0", "--build", "x"],

@@ -60,6 +60,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         "end-to-end",
         &["remex", "wire", "ledger-v1", "installation"],
     ),
+    // Feeds decoders, and knows none.
+    ("fuzz", &[]),
     // The ledger in the simulator: its versions as services, its clients as machines.
     (
         "campaign",

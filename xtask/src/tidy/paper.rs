@@ -1,4 +1,5 @@
-//! docs/paper.md against code and tests: every sentence of the paper that we claim has both.
+//! docs/paper.md against code and tests: every sentence of the paper that we claim has both. So has
+//! every row of docs/bad-input.md.
 //!
 //! A row whose test is not written yet says so with `open:` before the test's name. It is counted
 //! and told, and turns red as soon as the test exists: a row cannot stay open by oversight.
@@ -19,6 +20,8 @@ pub(crate) const DOCUMENT: &str = "docs/paper.md";
 pub(crate) const DEFECT: &str = "Defect";
 /// Stands there if no defect makes sense; the head of the document says when.
 const NONE: &str = "-";
+/// What is told when something is wrong; its rows name code and tests too.
+const BAD_INPUT: &str = "docs/bad-input.md";
 /// Stands before the test of a row whose test is not written yet.
 const OPEN: &str = "open:";
 /// Tests in files of this name are there for the paper: each must be named by a row.
@@ -92,14 +95,22 @@ pub(crate) fn check(tree: &Tree) -> Verdict {
     let mut named = BTreeSet::new();
     let mut faults = Vec::new();
     let (mut rows, mut open) = (0, 0);
-    for row in markdown::rows(document) {
+    let documents = [
+        (DOCUMENT, Some(document)),
+        (BAD_INPUT, tree.text(BAD_INPUT)),
+    ];
+    let all = documents
+        .into_iter()
+        .filter_map(|(name, text)| Some((name, text?)))
+        .flat_map(|(name, text)| markdown::rows(text).into_iter().map(move |row| (name, row)));
+    for (document, row) in all {
         let (Some(code), Some(test)) = (row.cell("Code"), row.cell("Test")) else {
             continue;
         };
         rows += 1;
         let is_open = test.starts_with(OPEN);
         open += usize::from(is_open);
-        let mut fault = |what: String| faults.push(format!("{DOCUMENT}:{}: {what}", row.line));
+        let mut fault = |what: String| faults.push(format!("{document}:{}: {what}", row.line));
         check_quote(&row).map(&mut fault);
         check_code(code, is_open, tree)
             .into_iter()
@@ -107,7 +118,9 @@ pub(crate) fn check(tree: &Tree) -> Verdict {
         check_tests(test, is_open, &known)
             .into_iter()
             .for_each(&mut fault);
-        check_defect(row.cell(DEFECT), is_open, &defects).map(&mut fault);
+        if document == DOCUMENT {
+            check_defect(row.cell(DEFECT), is_open, &defects).map(&mut fault);
+        }
         named.extend(markdown::code_spans(test).into_iter().map(str::to_owned));
     }
     for (path, text) in tree.ending(TESTS_OF_THE_PAPER) {
@@ -131,7 +144,7 @@ pub(crate) fn check(tree: &Tree) -> Verdict {
 /// The first column says what is claimed.
 fn check_quote(row: &Row) -> Option<String> {
     let empty = row.cells.iter().take(2).any(String::is_empty);
-    empty.then(|| "the row does not say where and what the paper says".to_owned())
+    empty.then(|| "a cell of the row is empty".to_owned())
 }
 
 /// Every path must exist. An open row may name the place where its code will be.
@@ -263,6 +276,25 @@ mod tests {
                 )]
             );
         }
+    }
+
+    #[test]
+    fn what_is_told_of_bad_input_has_code_and_test_too() {
+        let paper = "| § | Sentence | Code | Test | Defect |\n|---|---|---|---|---|\n\
+            | 3 | \"On.\" | `crates/a` | `it_goes_on` | - |\n";
+        let inputs = "| What | Told | Code | Test |\n|---|---|---|---|\n\
+            | It | why | `crates/a` | `it_goes_on` |\n| It | why | `crates/a` | `it_went` |\n";
+        let tree = Tree::of(&[
+            ("crates/a/src/turn.rs", CODE),
+            (DOCUMENT, paper),
+            (BAD_INPUT, inputs),
+        ]);
+        assert_eq!(
+            check(&tree),
+            Verdict::Red(vec![
+                "docs/bad-input.md:4: there is no test function it_went that runs".to_owned()
+            ])
+        );
     }
 
     #[test]

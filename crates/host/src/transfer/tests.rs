@@ -12,7 +12,7 @@ use wire::member::Binary;
 use wire::{Build, Time, Version};
 
 use super::*;
-use crate::donations::Donations;
+use crate::donations::{Donations, EARLY_MAX};
 
 /// What the service writes.
 #[derive(Clone, Copy, Debug)]
@@ -194,6 +194,22 @@ fn a_joiner_that_nobody_announces_is_turned_away() {
     donations.expire(deadline);
     assert_eq!(there.read(&mut [0; 1]).unwrap(), 0);
     assert_eq!(donations.deadline(), None);
+}
+
+#[test]
+fn only_so_many_joiners_wait_that_nobody_announces() {
+    let mut donations = Donations::default();
+    let mut there: Vec<TcpStream> = Vec::new();
+    for number in 1..=EARLY_MAX + 1 {
+        let (joiner, here) = dialled();
+        there.push(joiner);
+        let id = MemberId::new(number as u64).unwrap();
+        donations.arrived(Time(0), id, Position(7), here);
+    }
+    assert_eq!(there[0].read(&mut [0; 1]).unwrap(), 0, "the first gave way");
+    there[1].set_nonblocking(true).unwrap();
+    let second = there[1].read(&mut [0; 1]).unwrap_err();
+    assert_eq!(second.kind(), io::ErrorKind::WouldBlock, "the next waits");
 }
 
 #[test]

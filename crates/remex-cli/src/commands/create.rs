@@ -30,7 +30,8 @@ pub(crate) async fn create(
     }
     if args.minimal > args.initial {
         return Err(Outcome::Usage(format!(
-            "--minimal {} is more than the members that the group wants (--initial {})",
+            "--minimal {} is more than the members that the group wants (--initial {}): lower the one or \
+             raise the other",
             args.minimal, args.initial
         )));
     }
@@ -40,7 +41,7 @@ pub(crate) async fn create(
         .any(|replica| replica.group == args.group)
     {
         return Err(Outcome::Refused(format!(
-            "a group \"{}\" runs already",
+            "a group \"{}\" runs already; take another name, or stop it first",
             args.group
         )));
     }

@@ -12,7 +12,7 @@ use crate::commands::{create, stop};
 use crate::daemon::DaemonFile;
 use crate::installation::{DEV_FILE, DevFile, DevHost, inventories, write_whole};
 use crate::lock::Lock;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, told};
 use crate::place::Place;
 use crate::screen::Screen;
 use crate::{At, CreateArgs, DevArgs};
@@ -25,7 +25,7 @@ pub(crate) async fn run(args: DevArgs, screen: &Screen) -> Result<(), Outcome> {
         return Err(Outcome::Usage("--hosts must be at least 1".to_owned()));
     }
     std::fs::create_dir_all(&args.state)
-        .map_err(|error| Outcome::Failed(format!("{}: {error}", args.state.display())))?;
+        .map_err(|error| Outcome::Failed(format!("{}: {}", args.state.display(), told(&error))))?;
     // Two installations in one directory would take each other's replicas for their own.
     let _lock = Lock::take(&args.state, "an installation")?;
     let fault = |error: std::io::Error| Outcome::Failed(format!("signals: {error}"));
@@ -95,7 +95,8 @@ async fn installation(
 }
 
 async fn daemon(args: &DevArgs, name: &str) -> Result<(Child, DevHost), Outcome> {
-    let fault = |error: std::io::Error| Outcome::Failed(format!("no daemon for {name}: {error}"));
+    let fault =
+        |error: std::io::Error| Outcome::Failed(format!("no daemon for {name}: {}", told(&error)));
     let state = args.state.join(name);
     std::fs::create_dir_all(&state).map_err(fault)?;
     let said: PathBuf = state.join(DaemonFile::NAME);

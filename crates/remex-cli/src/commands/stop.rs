@@ -21,7 +21,7 @@ pub(crate) async fn run(
     .await?;
     if stopped.is_empty() {
         return Err(Outcome::Failed(format!(
-            "no such replica of \"{group}\" runs"
+            "no such replica of \"{group}\" runs; `remex status` lists what does"
         )));
     }
     // Who recovers starts replacements while the others are being stopped.

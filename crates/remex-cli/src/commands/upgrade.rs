@@ -182,7 +182,11 @@ async fn watch(client: &Client, named: Option<Position>, screen: &Screen) -> Res
             }
             "failed" => {
                 let why = upgrade.reason.clone().unwrap_or_default();
-                return Err(Outcome::Failed(format!("the upgrade failed: {why}")));
+                return Err(Outcome::Failed(format!(
+                    "the upgrade failed: {why}; the group goes on and behaves as {}: mend the \
+                     version and upgrade again",
+                    status.effective
+                )));
             }
             _ => tokio::time::sleep(LOOK_EVERY).await,
         }

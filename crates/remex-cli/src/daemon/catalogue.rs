@@ -27,6 +27,8 @@ use wire::Build;
 use wire::daemon::{Assignment, BinaryRecord};
 use wire::member::Binary;
 
+use crate::outcome::told;
+
 /// How deep below the versions directory binaries are looked for.
 const DEPTH: u32 = 4;
 /// How long a binary may take to describe itself. All new ones are asked at once: whoever asks the
@@ -87,6 +89,8 @@ pub(super) struct Catalogue {
     /// How long a binary may take to describe itself.
     patience: Duration,
     known: BTreeMap<PathBuf, Known>,
+    /// Files that cannot be executed.
+    unusable: BTreeSet<PathBuf>,
 }
 
 impl Catalogue {
@@ -96,6 +100,7 @@ impl Catalogue {
             copies: state.join("binaries"),
             patience: DESCRIBE_PATIENCE,
             known: BTreeMap::new(),
+            unusable: BTreeSet::new(),
         }
     }
 
@@ -163,10 +168,13 @@ impl Catalogue {
 
     /// What else lies there, and why it cannot be started.
     fn faults(&self) -> String {
-        let faults = self
+        let refused = self
             .known
             .iter()
-            .filter_map(|(path, known)| Some((path, known.record.as_ref().err()?)));
+            .filter_map(|(path, known)| Some((path, known.record.as_ref().err()?.to_string())));
+        let why = "it is not executable; chmod +x makes it so";
+        let unusable = self.unusable.iter().map(|path| (path, why.to_owned()));
+        let faults = refused.chain(unusable);
         let more = faults.clone().count().saturating_sub(FAULTS_TOLD);
         let told = faults.take(FAULTS_TOLD);
         let mut told: Vec<String> = told
@@ -180,10 +188,16 @@ impl Catalogue {
 
     async fn refresh(&mut self) {
         let mut files = Vec::new();
-        executables(&self.versions, DEPTH, &mut BTreeSet::new(), &mut files);
+        let mut unusable = BTreeSet::new();
+        files_below(&self.versions, DEPTH, &mut BTreeSet::new(), &mut files);
         let mut known = BTreeMap::new();
         let mut asked = JoinSet::new();
-        for (path, mark) in files {
+        for (path, mark, executable) in files {
+            // Not among what is known: the right to execute changes no mark.
+            if !executable {
+                unusable.insert(path);
+                continue;
+            }
             let same = self.known.remove(&path).filter(|known| {
                 let stands = known.record.as_ref().err().is_none_or(Fault::stands);
                 known.mark == mark && stands
@@ -205,7 +219,7 @@ impl Catalogue {
                     });
                 }
                 Ok(Err(error)) => {
-                    let record = Err(Fault::unexamined(error));
+                    let record = Err(Fault::unexamined(told(&error)));
                     known.insert(path, Known { mark, record });
                 }
                 // The daemon is ending.
@@ -216,6 +230,7 @@ impl Catalogue {
             known.extend(answer);
         }
         self.known = known;
+        self.unusable = unusable;
     }
 }
 
@@ -291,17 +306,22 @@ async fn described(copy: &Path) -> Result<Description, Fault> {
     if !status.success() {
         return Err(Fault::Refused(format!("--describe ends with {status}")));
     }
-    serde_json::from_slice(&said).map_err(|error| {
+    understood(&said)
+}
+
+fn understood(said: &[u8]) -> Result<Description, Fault> {
+    serde_json::from_slice(said).map_err(|error| {
         Fault::Refused(format!("--describe does not print a description: {error}"))
     })
 }
 
-/// The executable files below a directory, each directory once: links may lead around in a circle.
-fn executables(
+/// The files below a directory, and whether they are executable; each directory once: links may lead
+/// around in a circle.
+fn files_below(
     directory: &Path,
     depth: u32,
     seen: &mut BTreeSet<(u64, u64)>,
-    found: &mut Vec<(PathBuf, Mark)>,
+    found: &mut Vec<(PathBuf, Mark, bool)>,
 ) {
     let Ok(entries) = fs::read_dir(directory) else {
         return;
@@ -318,16 +338,17 @@ fn executables(
         };
         if metadata.is_dir() {
             if depth > 0 {
-                executables(&path, depth - 1, seen, found);
+                files_below(&path, depth - 1, seen, found);
             }
-        } else if metadata.is_file() && metadata.permissions().mode() & 0o111 != 0 {
+        } else if metadata.is_file() {
             let mark = (
                 metadata.ino(),
                 metadata.len(),
                 metadata.mtime(),
                 metadata.mtime_nsec(),
             );
-            found.push((path, mark));
+            let executable = metadata.permissions().mode() & 0o111 != 0;
+            found.push((path, mark, executable));
         }
     }
 }

@@ -202,6 +202,47 @@ mod tests {
         })
     }
 
+    /// What a daemon hears of these bytes, until the connection ends; whether it is the daemon that
+    /// ends it.
+    fn ends(bytes: &[u8]) -> bool {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let (mut operator, daemon) = tokio::io::duplex(1 << 20);
+            let (news, mut heard) = mpsc::unbounded_channel();
+            let served = tokio::spawn(serve(1, daemon, Side::Remote, news));
+            let mut valid = Vec::new();
+            encode(&DaemonRequest::Inventory { token: 3 }, &mut valid);
+            operator.write_all(&valid).await.unwrap();
+            operator.write_all(bytes).await.unwrap();
+            let closed = tokio::time::timeout(TELL_PATIENCE, served).await.is_ok();
+            let mut requests = 0;
+            while let Ok(news) = heard.try_recv() {
+                requests += usize::from(matches!(news, News::Heard(_, _)));
+            }
+            assert_eq!(requests, 1, "what came before is heard, and nothing else");
+            closed
+        })
+    }
+
+    #[test]
+    fn bytes_that_are_no_request_end_their_connection() {
+        for bytes in [
+            &b"GET / HTTP/1.1\r\n\r\n"[..],
+            b"\xff\xff\xff\xff\x01\x06",
+            b"\x00\x00\x00\x00",
+            b"\x03\x00\x00\x00\x02\x06\x80",
+            b"\x03\x00\x00\x00\x01\x04\x80",
+            b"\x03\x00\x00\x00\x01\x06\x80",
+            b"\x0b\x00\x00\x00\x01\x06\x9b\x10\0\0\0\0\0\0\0",
+        ] {
+            assert!(ends(bytes), "{bytes:02x?}");
+        }
+        assert!(!ends(b"\x03\x00\x00\x00\x01"), "the rest may come");
+    }
+
     #[test]
     fn only_processes_of_this_host_register() {
         assert_eq!(heard(Side::Local), 1);

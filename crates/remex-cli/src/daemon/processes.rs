@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, mpsc};
 use wire::daemon::Assignment;
@@ -20,6 +21,7 @@ use super::catalogue::Catalogue;
 use super::{News, log_file};
 use crate::DaemonArgs;
 use crate::installation::write_whole;
+use crate::outcome::told;
 
 /// The record of a started process: what a new daemon needs to take it over.
 #[derive(Debug, Serialize, Deserialize)]
@@ -149,9 +151,9 @@ impl Processes {
     /// Writes down which member a process is by now.
     pub(super) fn remember(&self, process: u32, who: Who) {
         let file = record_file(&self.state, process);
-        let record = std::fs::read_to_string(&file)
+        let record = std::fs::read(&file)
             .ok()
-            .and_then(|text| serde_json::from_str::<Record>(&text).ok());
+            .and_then(|bytes| read::<Record>(&bytes));
         if let Some(mut record) = record {
             record.who = Some(RecordOfMember {
                 group: who.group,
@@ -180,9 +182,9 @@ impl Processes {
             if mark_of(&entry.file_name()).is_some() {
                 continue;
             }
-            let record = std::fs::read_to_string(entry.path())
+            let record = std::fs::read(entry.path())
                 .ok()
-                .and_then(|text| serde_json::from_str::<Record>(&text).ok());
+                .and_then(|bytes| read::<Record>(&bytes));
             match record {
                 Some(record) if runs(&record) == Some(true) => {
                     running.push((record.process, record.assignment, record.build));
@@ -246,7 +248,8 @@ fn start_process(
     socket: &Path,
     mark: &str,
 ) -> Result<u32, String> {
-    let fault = |what: &'static str| move |error: std::io::Error| format!("{what}: {error}");
+    let fault =
+        |what: &'static str| move |error: std::io::Error| format!("{what}: {}", told(&error));
     let logs = state.join("logs");
     std::fs::create_dir_all(&logs).map_err(fault("the directory of logs"))?;
     let starting = logs.join(format!("starting-{}", std::process::id()));
@@ -272,7 +275,7 @@ fn start_process(
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let child = command
         .spawn()
-        .map_err(|error| format!("{}: {error}", binary.display()))?;
+        .map_err(|error| format!("{}: {}", binary.display(), told(&error)))?;
     let process = child.id();
     std::fs::rename(starting, log_file(state, process)).map_err(fault("a log file"))?;
     Ok(process)
@@ -280,6 +283,11 @@ fn start_process(
 
 fn record_file(state: &Path, process: u32) -> PathBuf {
     state.join("replicas").join(format!("{process}.json"))
+}
+
+/// What stands in a file of ours; nothing if it is no such file.
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    serde_json::from_slice(bytes).ok()
 }
 
 /// Writes down what is about to be started; the mark under which it is found again.
@@ -302,7 +310,7 @@ fn intend(
     let text = serde_json::to_string(&intent).map_err(|error| error.to_string())?;
     let unwritten =
         |why: String| format!("the start cannot be written down, so nothing was started: {why}");
-    std::fs::create_dir_all(state.join("replicas")).map_err(|why| unwritten(why.to_string()))?;
+    std::fs::create_dir_all(state.join("replicas")).map_err(|why| unwritten(told(&why)))?;
     write_whole(&file, &text).map_err(|why| unwritten(why.to_string()))?;
     Ok(mark)
 }
@@ -319,9 +327,9 @@ fn mark_of(file: &std::ffi::OsStr) -> Option<String> {
 /// The process that an intent led to, if it runs: what its daemon could not write down any more is
 /// written down now. An intent of another boot, or without a process, is over.
 fn fulfilled(state: &Path, file: &Path, mark: &str) -> Option<(u32, Assignment, Build)> {
-    let text = std::fs::read_to_string(file).ok()?;
+    let bytes = std::fs::read(file).ok()?;
     // A file of another release is left for that release.
-    let intent: Intent = serde_json::from_str(&text).ok()?;
+    let intent: Intent = read(&bytes)?;
     let process = (intent.boot == boot()).then(|| carrying(mark)).flatten();
     let written =
         process.is_none_or(|process| record(state, process, intent.build, &intent.assignment));
@@ -469,3 +477,6 @@ fn send(process: u32, signal: Signal) {
         let _ = rustix::process::kill_process(pid, signal);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,8 @@ use replica::{Context, Refusal};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::whole::is_whole;
+
 /// The bytes of a reply or of arguments.
 ///
 /// # Panics
@@ -15,6 +17,9 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 
 /// The value that these bytes are, all of them.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    if !is_whole(bytes) {
+        return Err("it ends early, is no MessagePack, or stands too deep in itself".to_owned());
+    }
     let mut rest = bytes;
     let value = rmp_serde::from_read(&mut rest).map_err(|why| why.to_string())?;
     match rest.len() {

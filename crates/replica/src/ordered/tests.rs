@@ -2,6 +2,7 @@
 
 mod admission;
 mod answering;
+mod fuzz;
 mod lives;
 mod requests;
 mod scripts;

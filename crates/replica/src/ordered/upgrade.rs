@@ -125,7 +125,9 @@ pub enum UpgradeRefused {
         stack: String,
     },
     /// There is nothing to do.
-    #[error("all members run {target} already and the group behaves as it")]
+    #[error(
+        "all members run {target} already and the group behaves as it; name another version or build"
+    )]
     AlreadyThere {
         /// The target.
         target: Binary,
@@ -159,7 +161,7 @@ pub enum UpgradeRefused {
     /// A way down for which no member can write the state.
     #[error(
         "{target} reads state formats {reads:?}, the members write {writes:?}: there is no way back \
-         to it without a reverse mapping"
+         to it without a reverse mapping; upgrade to a version that has one (Reversible) first"
     )]
     NoReverse {
         /// The target.

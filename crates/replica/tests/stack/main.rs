@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod figure_four;
+mod fuzz;
 mod layer;
 mod members;
 mod nothing;

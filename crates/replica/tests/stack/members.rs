@@ -63,6 +63,15 @@ impl Layer for Watch {
     }
 }
 
+/// A new replica that has its state and does not run yet.
+pub(crate) struct Arrival {
+    pub(crate) setup: Setup,
+    seen: Seen,
+    pub(crate) admitted: Admitted,
+    pub(crate) head: TransferHead,
+    bytes: Vec<u8>,
+}
+
 struct Member {
     id: MemberId,
     replica: Replica,
@@ -92,7 +101,7 @@ fn address(number: u64) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
-fn setup(host: &str, number: u64, version: u8, seen: &Seen) -> Setup {
+pub(crate) fn setup(host: &str, number: u64, version: u8, seen: &Seen) -> Setup {
     let program = if version == 1 {
         Program::of::<First>()
     } else {
@@ -149,7 +158,7 @@ impl Members {
         members
     }
 
-    fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         Now {
             time: Time(self.ms * 1_000),
             wall: OrderedTime(1_000_000 + self.ms),
@@ -366,6 +375,38 @@ impl Members {
 
     /// The daemon starts what it was asked for, and the new replica joins.
     pub(crate) fn start(&mut self, asked: &Asked) -> MemberId {
+        let arrival = self.admit(asked);
+        let Arrival {
+            setup,
+            seen,
+            admitted,
+            head,
+            bytes,
+        } = arrival;
+        let program = Arc::clone(&setup.program);
+        let executor = program
+            .import(admitted.member, &head, &mut bytes.as_slice())
+            .unwrap();
+        let replica = Replica::start(self.now(), setup, &admitted, &head).unwrap();
+        self.seen.insert(admitted.member, seen);
+        self.add(replica, executor);
+        let ids = |members: &Members| members.members.iter().map(|m| m.id).collect::<Vec<_>>();
+        for other in ids(self) {
+            if other != admitted.member {
+                self.act(other, |replica, now, _| {
+                    replica.linked(now, admitted.member)
+                });
+                self.act(admitted.member, |replica, now, _| {
+                    replica.linked(now, other)
+                });
+            }
+        }
+        self.settle();
+        admitted.member
+    }
+
+    /// The new replica asks to be admitted, and is given its state.
+    pub(crate) fn admit(&mut self, asked: &Asked) -> Arrival {
         let Role::Join { seat, attempt, .. } = asked.assignment.role else {
             panic!("a group founds nobody");
         };
@@ -396,25 +437,12 @@ impl Members {
         });
         let admitted = self.admitted[&link];
         let (head, bytes) = self.states.remove(&admitted.member).unwrap();
-        let program = Arc::clone(&setup.program);
-        let executor = program
-            .import(admitted.member, &head, &mut bytes.as_slice())
-            .unwrap();
-        let replica = Replica::start(self.now(), setup, &admitted, &head).unwrap();
-        self.seen.insert(admitted.member, seen);
-        self.add(replica, executor);
-        let ids = |members: &Members| members.members.iter().map(|m| m.id).collect::<Vec<_>>();
-        for other in ids(self) {
-            if other != admitted.member {
-                self.act(other, |replica, now, _| {
-                    replica.linked(now, admitted.member)
-                });
-                self.act(admitted.member, |replica, now, _| {
-                    replica.linked(now, other)
-                });
-            }
+        Arrival {
+            setup,
+            seen,
+            admitted,
+            head,
+            bytes,
         }
-        self.settle();
-        admitted.member
     }
 }

@@ -128,12 +128,14 @@ fn who_misses_a_version_hears_what_lies_there_instead() {
     versions.service("good", "1.0.0");
     versions.script("fails", "#!/bin/sh\nexit 3\n");
     versions.script("endless", "#!/bin/sh\nexec yes\n");
+    fs::write(versions.path("plain"), "#!/bin/sh\n").unwrap();
     let why = versions.missing("2.0.0");
     for part in [
         "shelf 2.0.0 does not lie below",
         "there are: shelf 1.0.0 (",
         "fails: --describe ends with exit status: 3",
         "endless: --describe prints more than",
+        "plain: it is not executable; chmod +x makes it so",
     ] {
         assert!(why.contains(part), "{why}");
     }
@@ -141,7 +143,7 @@ fn who_misses_a_version_hears_what_lies_there_instead() {
         versions.script(&format!("fails-{number}"), "#!/bin/sh\nexit 3\n");
     }
     let why = versions.missing("2.0.0");
-    assert!(why.contains("and 94 other files"), "{why}");
+    assert!(why.contains("and 95 other files"), "{why}");
 }
 
 #[test]
@@ -153,4 +155,50 @@ fn a_file_that_is_replaced_is_another_one() {
     assert_eq!(versions.look(), ["shelf 1.0.1"]);
     fs::remove_file(versions.path("file")).unwrap();
     assert!(versions.look().is_empty());
+}
+
+#[test]
+fn a_file_that_becomes_executable_is_found() {
+    let versions = Versions::new();
+    versions.service("file", "1.0.0");
+    let path = versions.path("file");
+    let mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o644);
+    assert!(versions.look().is_empty());
+    let why = versions.missing("1.0.0");
+    assert!(why.contains("file: it is not executable"), "{why}");
+    mode(0o755);
+    assert_eq!(versions.look(), ["shelf 1.0.0"]);
+}
+
+#[test]
+fn a_description_is_one_or_is_refused_whatever_is_printed() {
+    let method = replica::Method {
+        name: "put".to_owned(),
+        id: wire::MethodId::of("put"),
+        read: false,
+        since: Some(Version::new(1, 1, 0)),
+        arguments: vec!["where".to_owned()],
+        arguments_shape: "{where: u8}".to_owned(),
+        signature: 7,
+        older_signatures: vec![6],
+        reply_shape: "unit".to_owned(),
+    };
+    let description = Description {
+        service: "shelf".to_owned(),
+        version: Version::new(1, 2, 0),
+        state_format: 2,
+        reads_formats: vec![1, 2],
+        writes_formats: vec![2],
+        state_shape: "unit".to_owned(),
+        methods: vec![method],
+    };
+    let valid = [
+        serde_json::to_vec(&description).unwrap(),
+        serde_json::to_vec_pretty(&description).unwrap(),
+    ];
+    fuzz::Decoder::of("description", valid)
+        .list::<String>(3)
+        .list::<u32>(2)
+        .survives(|bytes| understood(bytes).is_ok());
 }

@@ -75,6 +75,7 @@ fn a_request_that_cannot_be_met_is_refused_with_the_reason() {
     );
     let why = said(|request| request.target = binary(1));
     assert!(why.starts_with("all members run 1.0.0"), "{why}");
+    assert!(why.ends_with("name another version or build"), "{why}");
 }
 
 #[test]
@@ -109,5 +110,14 @@ fn a_way_down_needs_a_reverse_mapping() {
     assert!(answer(&mut world, request(binary(3))).is_ok());
     world.rest();
     let why = refusal(&mut world, up(binary(2)));
+    assert!(why.starts_with("2.0.0 ("), "{why}");
+    assert!(
+        why.contains("reads state formats [1, 2], the members write [3]"),
+        "{why}"
+    );
     assert!(why.contains("there is no way back"), "{why}");
+    assert!(
+        why.ends_with("upgrade to a version that has one (Reversible) first"),
+        "{why}"
+    );
 }
