@@ -158,7 +158,7 @@ defects! {
         ["incarnations", "order", "replies"];
     LossUnnoticed: Group,
         "A seat that was filled once is not filled again.",
-        ["availability"];
+        ["availability", "memory"];
     ReturnTakenForDeath: Group,
         "A daemon takes a replica that registers again for a new one, and the old one for dead.",
         ["views"];
