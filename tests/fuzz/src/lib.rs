@@ -9,7 +9,7 @@
 
 mod damage;
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use proptest::prelude::{any, prop_oneof};
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
@@ -125,7 +125,14 @@ impl Decoder {
             outcome = catch_unwind(AssertUnwindSafe(|| decode(bytes)));
         });
         if let Err(panic) = outcome {
-            resume_unwind(panic);
+            let what = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied());
+            return Err(TestCaseError::fail(format!(
+                "it panics: {}",
+                what.unwrap_or("?")
+            )));
         }
         let may = (FACTOR + self.lists) * bytes.len() + self.beside;
         if held > may {
