@@ -25,6 +25,10 @@ pub(crate) enum Outcome {
 }
 
 /// An error of the system, and what can be done about it.
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "the system's errors are not ours, and most have no remedy of their own"
+)]
 pub(crate) fn told(error: &io::Error) -> String {
     let remedy = match error.kind() {
         io::ErrorKind::AddrInUse => "another program listens there: end it, or name another --port",

@@ -168,10 +168,10 @@ fn parts_that_stand_alone_survive() {
     let engine = golden().remove("peer").unwrap();
     let engine = engine.iter().filter_map(|bytes| {
         let message = split(bytes, FRAME_MAX).unwrap().unwrap().decode().unwrap();
-        match message {
-            PeerMessage::Engine(message) => Some(to_bytes(&message)),
-            _ => None,
-        }
+        let PeerMessage::Engine(message) = message else {
+            return None;
+        };
+        Some(to_bytes(&message))
     });
     Decoder::of("engine", engine.collect::<Vec<_>>())
         .list::<LogEntry>(8)

@@ -190,6 +190,14 @@ struct Running<'a> {
 
 impl Running<'_> {
     fn whole_course(&mut self, lasts: Duration) -> Result<(), Stop> {
+        // Clients that begin know one member each: it must not be replaced before they have met.
+        let until = Instant::now() + PATIENCE;
+        while self.tally.counts().answered() == 0
+            && !self.load.has_ended()
+            && Instant::now() < until
+        {
+            thread::sleep(LOOK);
+        }
         let until = Instant::now() + lasts;
         while Instant::now() < until {
             if let Some(status) = self.look()? {
