@@ -366,16 +366,19 @@ impl Order {
             return;
         }
         self.announce_start(&message);
-        let caught_up = message.kind == EngineKind::AppendResponse
-            && !message.reject
-            && self.probes(message.from);
+        let answer = message.kind == EngineKind::AppendResponse;
+        let (from, rejects) = (message.from, message.reject);
+        let caught_up = answer && !rejects && self.probes(from);
         if let Some(message) = convert::to_engine(message) {
             // A late answer of a removed member gives `StepPeerNotFound`; it means nothing any more.
             let _ = self.node.step(message);
         }
-        if caught_up && self.leads() {
-            // What was committed while it was probed was not told to it, and with ticks off nothing
-            // would tell it before the next proposal.
+        // The word of a commit that overtakes its entry is rejected; where the answer to the entry
+        // overtakes that, the engine takes the rejection for an old one and sends nothing again.
+        let late = answer && rejects && !self.probes(from);
+        if (caught_up || late) && self.leads() {
+            // What was committed meanwhile was not told to it, and with ticks off nothing would tell
+            // it before the next proposal.
             self.node.ping();
         }
     }
