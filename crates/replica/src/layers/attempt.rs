@@ -15,6 +15,9 @@ use wire::{OrderedTime, Time};
 use crate::layer::{Effect, LayerContext};
 use crate::ordered::Attempt;
 
+/// How long a host's daemon may take to say that the process runs, or why not. It starts it at once,
+/// so this is many times what an overloaded one takes; a daemon that is silent is lost or stopped.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
 /// A proposal that was not delivered this long is made again: many round trips of the order.
 const REPEAT_AFTER: Duration = Duration::from_millis(200);
 
@@ -51,10 +54,29 @@ impl Posts {
 /// Attempts of this member whose daemon was asked, by the token of the request.
 #[derive(Debug, Default)]
 pub(crate) struct Attempts {
-    asked: BTreeMap<u64, (Seat, u32)>,
+    asked: BTreeMap<u64, Asked>,
     posts: Posts,
     /// The attempt that waits for the end of a pause, by our own clock; 0 once it is over.
     pause: Option<(Seat, u32, Time)>,
+}
+
+/// An attempt whose daemon was asked.
+#[derive(Debug)]
+struct Asked {
+    seat: Seat,
+    attempt: u32,
+    word: Word,
+}
+
+/// The daemon's word on it.
+#[derive(Debug)]
+enum Word {
+    /// None yet; waited for until then.
+    Awaited { until: Time },
+    /// The process runs. What becomes of its replica the whole group sees.
+    Started,
+    /// The attempt has failed.
+    Failed { why: String },
 }
 
 impl Attempts {
@@ -89,9 +111,34 @@ impl Attempts {
         self.pause = None;
     }
 
-    /// Looks at the state begin with this.
-    pub(crate) fn look(&mut self, now: Time) {
+    /// Looks at the state begin with this: attempts that failed, or whose daemon is silent, are
+    /// passed until they are over.
+    pub(crate) fn look(&mut self, cx: &LayerContext<'_>, out: &mut Vec<Effect>) {
+        let now = cx.now.time;
         self.posts.forget_old(now);
+        self.asked.retain(|_, asked| {
+            let current = cx.ordered.attempt(asked.seat);
+            current.is_some_and(|current| current.number == asked.attempt)
+        });
+        for asked in self.asked.values_mut() {
+            if let Word::Awaited { until } = asked.word
+                && now >= until
+            {
+                let why = format!(
+                    "the host's daemon did not answer within {} ms",
+                    ANSWER_PATIENCE.as_millis()
+                );
+                asked.word = Word::Failed { why };
+            }
+            if let Word::Failed { why } = &asked.word {
+                let passed = Proposal::Passed {
+                    seat: asked.seat,
+                    attempt: asked.attempt,
+                    reason: why.clone(),
+                };
+                self.posts.post(now, passed, out);
+            }
+        }
     }
 
     /// The right to this attempt is ours: ask its host's daemon.
@@ -116,7 +163,14 @@ impl Attempts {
             })
             .collect();
         let token = token(seat, attempt.number);
-        self.asked.insert(token, (seat, attempt.number));
+        let asked = Asked {
+            seat,
+            attempt: attempt.number,
+            word: Word::Awaited {
+                until: cx.now.time.after(ANSWER_PATIENCE),
+            },
+        };
+        self.asked.insert(token, asked);
         let host = cx.ordered.host(attempt.host).clone();
         out.push(Effect::Note(format!(
             "ask {} for {binary} in {seat}, attempt {}",
@@ -148,16 +202,18 @@ impl Attempts {
         reply: &DaemonReply,
         out: &mut Vec<Effect>,
     ) {
-        let Some(&(seat, attempt)) = self.asked.get(&token) else {
+        let Some(asked) = self.asked.get_mut(&token) else {
             return;
         };
         let why = match reply {
             DaemonReply::Failed { why, .. } => why.clone(),
             DaemonReply::Ended { how, .. } => format!("its process ended: {how}"),
             DaemonReply::Started { process, .. } => {
+                let Asked { seat, attempt, .. } = asked;
                 out.push(Effect::Note(format!(
                     "{seat}, attempt {attempt}: process {process} runs"
                 )));
+                asked.word = Word::Started;
                 return;
             }
             DaemonReply::Registered { .. }
@@ -167,19 +223,8 @@ impl Attempts {
             | DaemonReply::Stopped { .. }
             | DaemonReply::Fate { .. } => return,
         };
-        self.asked.remove(&token);
-        let current = cx
-            .ordered
-            .attempt(seat)
-            .is_some_and(|current| current.number == attempt);
-        if current {
-            let passed = Proposal::Passed {
-                seat,
-                attempt,
-                reason: why,
-            };
-            self.posts.post(cx.now.time, passed, out);
-        }
+        asked.word = Word::Failed { why };
+        self.look(cx, out);
     }
 
     pub(crate) fn deadline(&self) -> Option<Time> {
@@ -187,7 +232,15 @@ impl Attempts {
             .pause
             .map(|(_, _, until)| until)
             .filter(|&until| until > Time(0));
-        [self.posts.deadline(), pause].into_iter().flatten().min()
+        let answers = self.asked.values().filter_map(|asked| match asked.word {
+            Word::Awaited { until } => Some(until),
+            Word::Started | Word::Failed { .. } => None,
+        });
+        [self.posts.deadline(), pause]
+            .into_iter()
+            .flatten()
+            .chain(answers)
+            .min()
     }
 }
 

@@ -23,7 +23,7 @@ impl Layer for Recovery {
     fn handle(&mut self, cx: &LayerContext<'_>, event: &Event<'_>, out: &mut Vec<Effect>) {
         match event {
             Event::Changed => {
-                self.attempts.look(cx.now.time);
+                self.attempts.look(cx, out);
                 if let Ok(vacancy) = vacancy(cx.ordered, cx.group.membership())
                     && vacancy.by() == cx.me()
                 {

@@ -70,7 +70,7 @@ impl Layer for Upgrade {
 impl Upgrade {
     fn evaluate(&mut self, cx: &LayerContext<'_>, out: &mut Vec<Effect>) {
         self.again_at = None;
-        self.attempts.look(cx.now.time);
+        self.attempts.look(cx, out);
         self.posts.forget_old(cx.now.time);
         let membership = cx.group.membership();
         match turn(cx.ordered, membership) {

@@ -362,10 +362,22 @@ impl Members {
 
     /// The daemon says that it cannot start what it was asked for.
     pub(crate) fn refuse(&mut self, asked: &Asked) {
-        let reply = DaemonReply::Failed {
+        let why = "the disk is full".to_owned();
+        let token = asked.token;
+        self.answer(asked, DaemonReply::Failed { token, why });
+    }
+
+    /// The daemon has started the process, and that is all that is heard of it.
+    pub(crate) fn runs(&mut self, asked: &Asked) {
+        let reply = DaemonReply::Started {
             token: asked.token,
-            why: "the disk is full".to_owned(),
+            process: 1,
+            build: Build([1; 32]),
         };
+        self.answer(asked, reply);
+    }
+
+    fn answer(&mut self, asked: &Asked, reply: DaemonReply) {
         let token = asked.token;
         self.act(asked.by, |replica, now, out| {
             replica.daemon_heard(now, token, &reply, out);
