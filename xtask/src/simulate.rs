@@ -1,7 +1,7 @@
 //! `cargo xtask simulate`: campaigns over the ledger, as many seeds as one likes.
 //!
-//! The campaigns are a binary of their own (`tests/campaign`), built with optimisation: this command
-//! builds it and passes everything on.
+//! The campaigns are a binary of their own (`tests/campaign`), built with all optimisation: this
+//! command builds it and passes everything on.
 
 use std::process::Command;
 
@@ -44,5 +44,13 @@ pub(crate) fn scenarios(arguments: &Scenarios) -> bool {
 }
 
 fn campaign() -> Command {
-    cargo(&["run", "--quiet", "--release", "--package", "campaign", "--"])
+    cargo(&[
+        "run",
+        "--quiet",
+        "--profile",
+        "simulate",
+        "--package",
+        "campaign",
+        "--",
+    ])
 }

@@ -413,6 +413,13 @@ impl Group {
             self.ordered(now, output, out);
         }
         self.tell_progress(now, out);
+        if self.parting.is_out() {
+            self.part(now, out);
+        }
+    }
+
+    /// Ends once nobody needs us any more.
+    fn part(&mut self, now: Now, out: &mut Vec<Output>) {
         let live: Vec<MemberId> = self
             .order
             .configuration()

@@ -40,6 +40,11 @@ impl Parting {
         self.certain = true;
     }
 
+    /// Whether there is a view without us at all.
+    pub(crate) fn is_out(&self) -> bool {
+        self.certain || self.deadline.is_some()
+    }
+
     /// The view without us, once, when nobody needs us any more.
     pub(crate) fn complete(&mut self, now: Time, live_voters: &[MemberId]) -> Option<Position> {
         let all =

@@ -836,6 +836,9 @@ impl Order {
     }
 
     fn campaign_if_named(&mut self, now: Time, out: &mut Vec<Output>) {
+        if self.nudge.is_none() {
+            return;
+        }
         let reach = self.own_reach();
         let live: Vec<MemberId> = self.voters().filter(|&member| self.live(member)).collect();
         let (me, term) = (self.me, self.node.raft.term);

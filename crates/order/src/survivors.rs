@@ -196,6 +196,10 @@ impl Heard {
         better.map(|(other, _)| *other).collect()
     }
 
+    pub(crate) fn nobody_wants(&self) -> bool {
+        self.wants.is_empty()
+    }
+
     /// Nobody needs to go on as a survivor: what was said belongs to another moment.
     pub(crate) fn forget_wants(&mut self) {
         self.wants.clear();

@@ -14,6 +14,9 @@ use campaign::scenario::{Scenario, ScenarioError};
 use clap::Parser;
 use simulator::{Plan, Report};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The ledger in the simulator.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask simulate")]

@@ -170,6 +170,11 @@ impl Order {
     pub(super) fn survive(&mut self, now: Time, out: &mut Vec<Output>) {
         if !self.stands_back() {
             let survival = self.survival();
+            // Nearly always: there is a majority, and nobody says otherwise.
+            if survival == Err(Stays::Majority) && self.going_on.heard.nobody_wants() {
+                self.going_on.tell_at = None;
+                return;
+            }
             let reach = self.own_reach();
             let better = self.going_on.heard.better(self.me, reach, &self.dead);
             if survival == Err(Stays::Majority) && !self.is_outdated(&better) {

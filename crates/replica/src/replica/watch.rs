@@ -22,6 +22,13 @@ impl Watch {
         ordered: &Ordered,
         membership: &Membership,
     ) -> Result<(), String> {
+        // Most positions are requests, and change nothing of it.
+        let same = |(before, members): &(Ordered, Membership)| {
+            *before == *ordered && *members == *membership
+        };
+        if self.last.as_ref().is_some_and(same) {
+            return Ok(());
+        }
         let mut broken = broken_in_state(ordered, membership);
         if let Some((before, members)) = &self.last {
             broken.extend(broken_by_step((before, members), (ordered, membership)));

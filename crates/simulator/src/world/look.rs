@@ -68,21 +68,24 @@ impl World<'_> {
     /// What a process's turn has changed in its ordered state is judged and written down.
     pub(super) fn look_at(&mut self, process: usize) {
         let now = self.now;
+        let Life::Member(member) = &mut self.processes[process].life else {
+            return;
+        };
+        let (ordered, membership) = (member.replica.ordered(), member.replica.membership());
+        let print = fingerprint(ordered, membership);
+        if print == std::mem::replace(&mut member.fingerprint, print) {
+            return;
+        }
         let living: BTreeSet<MemberId> = self
             .processes
             .iter()
             .filter(|process| !process.is_dead())
             .filter_map(Process::me)
             .collect();
-        let Life::Member(member) = &mut self.processes[process].life else {
+        let Life::Member(member) = &self.processes[process].life else {
             return;
         };
         let (ordered, membership) = (member.replica.ordered(), member.replica.membership());
-        let print = fingerprint(ordered, membership);
-        if print == member.fingerprint {
-            return;
-        }
-        member.fingerprint = print;
         let me = member.replica.me();
         let position = member.replica.delivered();
         self.checkers.looks(now, me, ordered, membership, &living);
