@@ -13,6 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("order", &["museum", "wire"]),
     ("group", &["museum", "wire", "order"]),
     ("replica", &["museum", "wire", "order", "group"]),
+    ("manager", &["replica"]),
     ("client", &["wire"]),
     ("daemon", &["museum", "wire"]),
     (
