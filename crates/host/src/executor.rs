@@ -19,7 +19,7 @@ use wire::peer::TransferHead;
 use wire::{MemberId, Position, frame};
 
 use crate::notes::note;
-use crate::transfer::{self, Export, ExportError, Fetch, FetchError};
+use crate::transfer::{self, Export, ExportError, Exported, Fetch, FetchError};
 
 /// The exit code of a process in which a thread panicked: the usual one of a Rust program.
 const PANICKED: i32 = 101;
@@ -143,6 +143,7 @@ impl Executor {
     }
 }
 
+#[derive(Clone)]
 struct Loop {
     reports: Sender<Report>,
     waker: Arc<Waker>,
@@ -173,7 +174,7 @@ impl Thread {
                     Job::Work(work) => self.service().handle(work, &mut answers),
                     Job::Fetch(fetch) => self.fetch(&fetch),
                     Job::Export(export) => {
-                        // Giving the state away takes long: nobody waits for it.
+                        // Writing the state takes long: nobody waits for it.
                         self.applied(&mut answers);
                         self.export(*export);
                     }
@@ -222,12 +223,23 @@ impl Thread {
 
     fn export(&mut self, export: Export) {
         let (joiner, position) = (export.joiner, export.position);
-        let result = transfer::export(self.service(), export);
-        self.to.report(Report::Exported {
+        let exported = move |result| Report::Exported {
             joiner,
             position,
             result,
-        });
+        };
+        match transfer::export(self.service(), export) {
+            Ok(Exported::All) => self.to.report(exported(Ok(()))),
+            Ok(Exported::Image(image)) => {
+                let to = self.to.clone();
+                let sends = thread::Builder::new().name("donor".to_owned());
+                let spawned = sends.spawn(move || to.report(exported(image.send())));
+                if let Err(error) = spawned {
+                    self.to.report(exported(Err(error.into())));
+                }
+            }
+            Err(error) => self.to.report(exported(Err(error))),
+        }
     }
 }
 

@@ -73,6 +73,7 @@ impl Driver {
                 position,
                 format,
                 head,
+                alone,
             } => {
                 let bulk = member.donations.announce(joiner, position);
                 self.jobs.push(Job::Export(Box::new(Export {
@@ -80,6 +81,7 @@ impl Driver {
                     position,
                     format,
                     head,
+                    alone,
                     bulk,
                 })));
             }

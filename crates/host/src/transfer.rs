@@ -1,7 +1,8 @@
 //! The state on its way from one member to a joiner: blocking streams on the executors' threads.
 //!
-//! A donor's executor waits a short while for the joiner to dial, writes the head and the service's
-//! chunks, and goes on. A joiner's executor dials, reads, maps. The loops only carry the sockets
+//! A donor's executor writes the head and the service's chunks into memory and goes on; a thread of its
+//! own gives them to the joiner, which may be stopped or slow. A state that is too large for that is
+//! written to the joiner itself, while other members answer. A joiner's executor dials, reads, maps. The loops only carry the sockets
 //! and watch: whoever shuts one down ends the transfer at once.
 
 use std::any::Any;
@@ -22,8 +23,10 @@ use wire::{MemberId, Position};
 
 /// How long an announced state waits for its joiner, and a joiner that dials early for the
 /// announcement: both follow from the same position of the order, so they come close together.
-/// Meanwhile the donor's service stands still.
 pub(crate) const MEETING_PATIENCE: Duration = Duration::from_secs(2);
+/// How much of a state is kept in memory for its joiner. Writing so much takes a tenth of a second, in
+/// which the donor's service stands still.
+const IMAGE_MAX: usize = 64 << 20;
 /// How long a joiner may take no bytes before it is given up: mapping runs while it reads.
 const WRITE_SILENCE_MAX: Duration = Duration::from_secs(5);
 /// How long a donor may send no bytes: it may have to catch up with its own queue first.
@@ -67,6 +70,8 @@ pub(crate) struct Export {
     pub(crate) position: Position,
     pub(crate) format: u32,
     pub(crate) head: TransferHead,
+    /// Nobody else answers clients meanwhile: all of it is kept in memory, however large it is.
+    pub(crate) alone: bool,
     /// Brings the joiner's connection; closed if the export is cancelled.
     pub(crate) bulk: Receiver<Bulk>,
 }
@@ -88,37 +93,128 @@ pub(crate) enum ExportError {
     Panicked(String),
 }
 
-/// Writes the state of `execute` to the joiner that `export` is for.
-pub(crate) fn export(execute: &dyn Execute, export: Export) -> Result<(), ExportError> {
+/// What remains to be done of an export when the service may go on.
+#[derive(Debug)]
+pub(crate) enum Exported {
+    /// Nothing.
+    All,
+    /// The state stands in memory: [`Image::send`] gives it to the joiner.
+    Image(Image),
+}
+
+/// Writes the state of `execute` for the joiner that `export` is for.
+pub(crate) fn export(execute: &dyn Execute, export: Export) -> Result<Exported, ExportError> {
     let (here, wanted) = (execute.position(), export.position);
     if here != wanted {
         return Err(ExportError::Position { here, wanted });
     }
-    let bulk = export
-        .bulk
-        .recv_timeout(MEETING_PATIENCE)
-        .map_err(|error| match error {
-            RecvTimeoutError::Timeout => ExportError::Nobody,
-            RecvTimeoutError::Disconnected => ExportError::Cancelled,
-        })?;
     let mut head = export.head;
     head.sessions = execute.sessions();
-    let mut bytes = bulk.unsent;
-    frame::encode(&head, &mut bytes);
+    let mut out = Out {
+        kept: Vec::new(),
+        kept_max: if export.alone { usize::MAX } else { IMAGE_MAX },
+        joiner: Joiner::Expected(export.bulk),
+    };
+    frame::encode(&head, &mut out.kept);
     drop(head);
-    let mut out = BufWriter::with_capacity(BUFFER, &bulk.stream);
-    out.write_all(&bytes)?;
-    drop(bytes);
     // Only read from: whatever a panic leaves behind, the service is as it was.
     let written = catch_unwind(AssertUnwindSafe(|| execute.export(export.format, &mut out)));
     let failed = match written {
-        Ok(Ok(())) => return Ok(out.flush()?),
-        Ok(Err(error)) => error.into(),
-        Err(panic) => ExportError::Panicked(panic_text(panic.as_ref())),
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(ExportError::from(error)),
+        Err(panic) => Some(ExportError::Panicked(panic_text(panic.as_ref()))),
     };
-    // What is still buffered is of no use, and sending it could take another while.
-    let _unsent = out.into_parts();
-    Err(failed)
+    match (out.joiner, failed) {
+        (Joiner::Absent(why), _) => Err(why),
+        (Joiner::Expected(bulk), None) => Ok(Exported::Image(Image {
+            bytes: out.kept,
+            bulk,
+        })),
+        (Joiner::Expected(_), Some(why)) => Err(why),
+        (Joiner::Takes(mut stream), None) => {
+            stream.flush()?;
+            Ok(Exported::All)
+        }
+        (Joiner::Takes(stream), Some(why)) => {
+            // What is still buffered is of no use, and sending it could take another while.
+            let _unsent = stream.into_parts();
+            Err(why)
+        }
+    }
+}
+
+/// A state in memory.
+#[derive(Debug)]
+pub(crate) struct Image {
+    bytes: Vec<u8>,
+    bulk: Receiver<Bulk>,
+}
+
+impl Image {
+    /// Waits for the joiner and gives it the state.
+    pub(crate) fn send(self) -> Result<(), ExportError> {
+        let bulk = meet(&self.bulk)?;
+        let mut stream = &bulk.stream;
+        stream.write_all(&bulk.unsent)?;
+        stream.write_all(&self.bytes)?;
+        Ok(())
+    }
+}
+
+/// The joiner's connection, as soon as it stands.
+fn meet(bulk: &Receiver<Bulk>) -> Result<Bulk, ExportError> {
+    bulk.recv_timeout(MEETING_PATIENCE)
+        .map_err(|error| match error {
+            RecvTimeoutError::Timeout => ExportError::Nobody,
+            RecvTimeoutError::Disconnected => ExportError::Cancelled,
+        })
+}
+
+/// Where a state is written: into memory, and on to the joiner where it is too large.
+struct Out {
+    kept: Vec<u8>,
+    kept_max: usize,
+    joiner: Joiner,
+}
+
+enum Joiner {
+    Expected(Receiver<Bulk>),
+    Takes(Box<BufWriter<TcpStream>>),
+    Absent(ExportError),
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let fits = self.kept.len() + bytes.len() <= self.kept_max;
+        match &mut self.joiner {
+            Joiner::Expected(_) if fits => {
+                self.kept.extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            Joiner::Expected(bulk) => {
+                let met = meet(bulk);
+                match met {
+                    Ok(Bulk { stream, unsent }) => {
+                        let mut stream = BufWriter::with_capacity(BUFFER, stream);
+                        stream.write_all(&unsent)?;
+                        stream.write_all(&std::mem::take(&mut self.kept))?;
+                        self.joiner = Joiner::Takes(Box::new(stream));
+                    }
+                    Err(why) => self.joiner = Joiner::Absent(why),
+                }
+                self.write(bytes)
+            }
+            Joiner::Takes(stream) => stream.write(bytes),
+            Joiner::Absent(_) => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.joiner {
+            Joiner::Takes(stream) => stream.flush(),
+            Joiner::Expected(_) | Joiner::Absent(_) => Ok(()),
+        }
+    }
 }
 
 /// A state to fetch.

@@ -27,8 +27,15 @@ pub(crate) struct Export {
     pub(crate) position: Position,
     pub(crate) format: u32,
     pub(crate) head: TransferHead,
-    /// When it is given up, once it stands first.
-    pub(crate) until: Option<u64>,
+}
+
+/// A state that was written and waits for its joiner.
+#[derive(Debug)]
+pub(crate) struct Image {
+    pub(crate) head: TransferHead,
+    pub(crate) bytes: Vec<u8>,
+    /// When it is given up.
+    pub(crate) until: u64,
 }
 
 /// What the executor has to say to the loop.
@@ -88,6 +95,8 @@ pub(crate) struct Member {
     pub(crate) links: Links,
     pub(crate) executor: Box<dyn Execute>,
     pub(crate) jobs: VecDeque<Job>,
+    /// States that wait for their joiners.
+    pub(crate) images: BTreeMap<(MemberId, Position), Image>,
     /// Joiners that have dialled for a state.
     pub(crate) donations: BTreeMap<(MemberId, Position), ConnectionId>,
     /// Of the ordered state that was last looked at.

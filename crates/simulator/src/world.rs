@@ -50,6 +50,8 @@ pub(crate) enum Event {
     Turn(usize),
     /// A process's executor has time.
     Execute(usize),
+    /// A joiner has a process's state, or has not come for it.
+    Exported(usize, MemberId, Result<(), String>),
     /// Whoever was dialled may still not have answered.
     Patience(usize, ConnectionId),
     /// A process dies of itself.
@@ -250,6 +252,7 @@ impl<'a> World<'a> {
             links,
             executor,
             jobs: std::collections::VecDeque::new(),
+            images: std::collections::BTreeMap::new(),
             donations: std::collections::BTreeMap::new(),
             fingerprint: 0,
         }));
@@ -321,6 +324,7 @@ impl<'a> World<'a> {
             Event::Send(connection, side, parcel) => self.send(connection, side, parcel),
             Event::Turn(process) => self.turn_due(process),
             Event::Execute(process) => self.execute_due(process),
+            Event::Exported(process, joiner, result) => self.export_ends(process, joiner, result),
             Event::Patience(process, connection) => self.patience(process, connection),
             Event::Dies(process) => self.dies(process, "exit status: 1"),
             Event::Spawned {

@@ -20,6 +20,7 @@ enum State {
     Bytes(&'static [u8]),
     /// Until nobody takes it.
     Endless,
+    Zeros(usize),
     Panics,
 }
 
@@ -45,6 +46,7 @@ impl Execute for Fake {
             State::Endless => loop {
                 out.write_all(&[0; 4096])?;
             },
+            State::Zeros(size) => Ok(out.write_all(&vec![0; size])?),
             State::Panics => panic!("no such state"),
         }
     }
@@ -78,6 +80,7 @@ fn wanted(position: u64, bulk: Receiver<Bulk>) -> Export {
         position: Position(position),
         format: 1,
         head: head(position),
+        alone: false,
         bulk,
     }
 }
@@ -97,8 +100,16 @@ fn met(bulk: Bulk) -> Receiver<Bulk> {
     receiver
 }
 
+/// What the executor and the donor's thread do, one after the other.
+fn give(state: State, wanted: Export) -> Result<(), ExportError> {
+    match export(&Fake { state }, wanted)? {
+        Exported::All => Ok(()),
+        Exported::Image(image) => image.send(),
+    }
+}
+
 fn export_of(state: State, bulk: Bulk) -> Result<(), ExportError> {
-    export(&Fake { state }, wanted(7, met(bulk)))
+    give(state, wanted(7, met(bulk)))
 }
 
 #[test]
@@ -125,11 +136,47 @@ fn the_joiner_gets_what_was_unsent_the_head_with_the_sessions_and_the_state() {
 #[test]
 fn another_position_is_never_given_away() {
     let (_there, bulk) = dialled();
+    let result = give(State::Bytes(b"state"), wanted(8, met(bulk)));
+    assert!(matches!(result, Err(ExportError::Position { .. })));
+}
+
+/// Whoever asks the service waits neither for a joiner that does not come, nor for one that is slow.
+#[test]
+fn the_service_goes_on_while_a_joiner_is_awaited() {
+    let (door, bulk): (Sender<Bulk>, _) = channel();
     let fake = Fake {
         state: State::Bytes(b"state"),
     };
-    let result = export(&fake, wanted(8, met(bulk)));
-    assert!(matches!(result, Err(ExportError::Position { .. })));
+    let exported = export(&fake, wanted(7, bulk)).unwrap();
+    let Exported::Image(image) = exported else {
+        panic!("nobody has come for it: {exported:?}");
+    };
+    let (mut there, here) = dialled();
+    door.send(here).unwrap();
+    drop(door);
+    image.send().unwrap();
+    let mut all = Vec::new();
+    there.read_to_end(&mut all).unwrap();
+    assert!(all.ends_with(b"state"));
+}
+
+#[test]
+fn a_large_state_is_kept_only_by_who_alone_answers() {
+    let size = IMAGE_MAX + 1;
+    let (door, bulk): (Sender<Bulk>, _) = channel();
+    drop(door);
+    let failed = give(State::Zeros(size), wanted(7, bulk));
+    assert!(matches!(failed, Err(ExportError::Cancelled)), "{failed:?}");
+    let (_door, bulk): (Sender<Bulk>, _) = channel();
+    let alone = Export {
+        alone: true,
+        ..wanted(7, bulk)
+    };
+    let fake = Fake {
+        state: State::Zeros(size),
+    };
+    let exported = export(&fake, alone).unwrap();
+    assert!(matches!(exported, Exported::Image(_)));
 }
 
 #[test]
@@ -138,10 +185,7 @@ fn a_cancelled_export_does_not_wait_for_its_joiner() {
     let bulk = donations.announce(joiner(), Position(7));
     donations.cancel(joiner());
     let begin = Instant::now();
-    let fake = Fake {
-        state: State::Endless,
-    };
-    let result = export(&fake, wanted(7, bulk));
+    let result = give(State::Endless, wanted(7, bulk));
     assert!(matches!(result, Err(ExportError::Cancelled)));
     assert!(begin.elapsed() < MEETING_PATIENCE);
     assert!(!donations.done(joiner(), Position(7)), "it was cancelled");
@@ -153,12 +197,7 @@ fn an_export_that_runs_is_ended_by_cancelling_it() {
     let bulk = donations.announce(joiner(), Position(7));
     let (mut there, here) = dialled();
     donations.arrived(Time(0), joiner(), Position(7), here);
-    let exporting = thread::spawn(move || {
-        let fake = Fake {
-            state: State::Endless,
-        };
-        export(&fake, wanted(7, bulk))
-    });
+    let exporting = thread::spawn(move || give(State::Endless, wanted(7, bulk)));
     // Some of it has come, and nothing more is taken: the export stands in a write.
     there.read_exact(&mut [0; 100]).unwrap();
     donations.cancel(joiner());
@@ -174,10 +213,7 @@ fn a_joiner_that_dials_early_is_kept_for_the_announcement() {
     let other = donations.announce(joiner(), Position(6));
     assert!(other.try_recv().is_err(), "it came for another position");
     let bulk = donations.announce(joiner(), Position(7));
-    let fake = Fake {
-        state: State::Bytes(b"state"),
-    };
-    export(&fake, wanted(7, bulk)).unwrap();
+    give(State::Bytes(b"state"), wanted(7, bulk)).unwrap();
     assert!(donations.done(joiner(), Position(7)));
     let mut all = Vec::new();
     drop(donations);

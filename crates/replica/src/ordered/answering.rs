@@ -31,9 +31,10 @@ pub fn answering(ordered: &Ordered, membership: &Membership) -> Vec<MemberId> {
             .collect()
     };
     // From the best set to the last resort; the first that has somebody is taken.
-    let steps: [&dyn Fn(&Member) -> bool; 6] = [
+    let steps: [&dyn Fn(&Member) -> bool; 7] = [
         &|member| native(member) && free(member) && idle(member),
         &|member| native(member) && free(member),
+        &|member| native(member) && idle(member),
         &native,
         &|member| free(member) && idle(member),
         &free,

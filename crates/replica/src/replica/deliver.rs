@@ -13,7 +13,7 @@ use wire::{MemberId, OrderedTime, Position};
 use super::{End, Output, Replica};
 use crate::executor::{Executable, Work};
 use crate::layer::Event;
-use crate::ordered::Happened;
+use crate::ordered::{Happened, answering};
 
 /// Who takes clients' requests, as it was last told to clients and daemon.
 #[derive(Debug, Default)]
@@ -189,6 +189,7 @@ impl Replica {
             position,
             format,
             head,
+            alone: answering(&self.ordered, membership) == [me],
         });
     }
 

@@ -47,6 +47,8 @@ pub enum Output {
         format: u32,
         /// The head, without the sessions, which only the executor has.
         head: TransferHead,
+        /// Nobody else answers clients: they wait as long as the executor is busy with it.
+        alone: bool,
     },
     /// Nobody will dial for that state any more.
     CancelExport {

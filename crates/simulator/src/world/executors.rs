@@ -1,11 +1,12 @@
 //! Executors: the service's own thread in each process, and the states that it gives away.
 
 use replica::Answer;
+use wire::{MemberId, Position};
 
 use super::{Event, World};
 use crate::checkers::order::stopped_says;
 use crate::network::{Parcel, Party};
-use crate::process::{Job, Report};
+use crate::process::{Export, Image, Job, Report};
 
 /// How long an announced state waits for its joiner.
 const MEETING_PATIENCE: u64 = 2_000_000;
@@ -88,31 +89,14 @@ impl World<'_> {
             self.panicked = Some(note.clone());
             self.note(process, note);
         }
-        if let Some(mut export) = export {
-            let until = *export.until.get_or_insert(self.now + MEETING_PATIENCE);
-            let key = (export.joiner, export.position);
-            let Some(member) = self.processes[process].member_mut() else {
-                return;
-            };
-            if let Some(connection) = member.donations.remove(&key) {
-                self.give(process, *export, connection);
-            } else if self.now >= until {
-                let joiner = export.joiner;
-                let result = Err("it did not dial for it".to_owned());
-                let known = &mut self.processes[process];
-                known.reports.push(Report::Exported { joiner, result });
-                self.wake(process, self.now + 1);
-                self.execute_at(process, self.now + 1);
-            } else {
-                member.jobs.push_front(Job::Export(export));
-                self.execute_at(process, until);
-            }
+        if let Some(export) = export {
+            self.write_state(process, *export);
         }
+        self.give_states(process);
     }
 
-    /// The executor stands at the export's position and writes its state.
-    fn give(&mut self, process: usize, export: crate::process::Export, connection: u64) {
-        let slow = self.processes[process].slow_until > self.now;
+    /// The executor stands at the export's position and writes its state into memory.
+    fn write_state(&mut self, process: usize, export: Export) {
         let Some(member) = self.processes[process].member_mut() else {
             return;
         };
@@ -126,30 +110,86 @@ impl World<'_> {
             let mistaken = format!("the state of {at} was given as that of {wanted}");
             self.checkers.says("transfer", Err(mistaken));
         }
-        let takes = self.random.range(300, 20_000) * if slow { 20 } else { 1 };
-        let side = self.network.side(connection, Party::Process(process));
-        let result = match written {
+        let key = (export.joiner, export.position);
+        let until = self.now + MEETING_PATIENCE;
+        match written {
             Ok(()) => {
-                let size = bytes.len() as u64;
-                for piece in 1..PIECES {
-                    let part = Parcel::Piece(size * piece / PIECES);
-                    self.after(takes * piece / PIECES, Event::Send(connection, side, part));
+                let image = Image { head, bytes, until };
+                if let Some(member) = self.processes[process].member_mut() {
+                    member.images.insert(key, image);
                 }
-                let state = Parcel::State(Box::new(head), bytes);
-                self.after(takes, Event::Send(connection, side, state));
-                Ok(())
             }
             Err(error) => {
-                self.close_from(Party::Process(process), connection);
-                Err(error.to_string())
+                if let Some(connection) = member.donations.remove(&key) {
+                    self.close_from(Party::Process(process), connection);
+                }
+                self.exported(process, export.joiner, Err(error.to_string()), 1);
             }
+        }
+        // What was behind it in the queue.
+        self.execute_at(process, self.now + 1);
+    }
+
+    /// States whose joiners are there are sent; those that nobody comes for are given up.
+    fn give_states(&mut self, process: usize) {
+        let slow = self.processes[process].slow_until > self.now;
+        let Some(member) = self.processes[process].member_mut() else {
+            return;
         };
-        let joiner = export.joiner;
+        let keys: Vec<(MemberId, Position)> = member.images.keys().copied().collect();
+        for key in keys {
+            let Some(member) = self.processes[process].member_mut() else {
+                return;
+            };
+            let joiner = key.0;
+            if let Some(connection) = member.donations.remove(&key) {
+                if let Some(image) = member.images.remove(&key) {
+                    let takes = self.random.range(300, 20_000) * if slow { 20 } else { 1 };
+                    self.send_state(process, image, connection, takes);
+                    self.exported(process, joiner, Ok(()), takes);
+                }
+            } else if member.images[&key].until <= self.now {
+                member.images.remove(&key);
+                let why = "it did not dial for it".to_owned();
+                self.exported(process, joiner, Err(why), 1);
+            }
+        }
+        let member = self.processes[process].member();
+        let next = member.and_then(|member| member.images.values().map(|image| image.until).min());
+        if let Some(next) = next {
+            self.execute_at(process, next);
+        }
+    }
+
+    fn send_state(&mut self, process: usize, image: Image, connection: u64, takes: u64) {
+        let side = self.network.side(connection, Party::Process(process));
+        let size = image.bytes.len() as u64;
+        for piece in 1..PIECES {
+            let part = Parcel::Piece(size * piece / PIECES);
+            self.after(takes * piece / PIECES, Event::Send(connection, side, part));
+        }
+        let state = Parcel::State(Box::new(image.head), image.bytes);
+        self.after(takes, Event::Send(connection, side, state));
+    }
+
+    fn exported(
+        &mut self,
+        process: usize,
+        joiner: MemberId,
+        result: Result<(), String>,
+        takes: u64,
+    ) {
+        self.after(takes, Event::Exported(process, joiner, result));
+    }
+
+    pub(super) fn export_ends(
+        &mut self,
+        process: usize,
+        joiner: MemberId,
+        result: Result<(), String>,
+    ) {
         let known = &mut self.processes[process];
-        known.executor_busy_until = self.now + takes;
         known.reports.push(Report::Exported { joiner, result });
-        let until = self.now + takes;
-        self.wake(process, until);
-        self.execute_at(process, until);
+        self.wake(process, self.now + 1);
     }
 }

@@ -510,6 +510,7 @@ impl World<'_> {
                 position,
                 format,
                 head,
+                alone: _,
             } => self.queue_job(
                 process,
                 Job::Export(Box::new(crate::process::Export {
@@ -517,7 +518,6 @@ impl World<'_> {
                     position,
                     format,
                     head,
-                    until: None,
                 })),
             ),
             Output::CancelExport { joiner } => {
@@ -525,6 +525,7 @@ impl World<'_> {
                     Job::Export(export) => export.joiner != joiner,
                     Job::Work(_) => true,
                 });
+                member.images.retain(|(to, _), _| *to != joiner);
                 let given: Vec<ConnectionId> = member
                     .donations
                     .extract_if(.., |(to, _), _| *to == joiner)
@@ -734,6 +735,7 @@ impl World<'_> {
                     links,
                     executor,
                     jobs: VecDeque::new(),
+                    images: BTreeMap::new(),
                     donations: BTreeMap::new(),
                     fingerprint: 0,
                 }));
