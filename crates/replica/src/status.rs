@@ -77,10 +77,12 @@ fn unavailable(group: &Group) -> Vec<String> {
     }
     let hosts = Vec::from_iter(hosts).join(", ");
     let back = format!(
-        "an operator may bring back {hosts} and the execution daemon there: it says what became of          its processes, also of those that ended without it"
+        "an operator may bring back {hosts} and the execution daemon there: it says what became of \
+         its processes, also of those that ended without it"
     );
     if group.stands_back() {
-        let why = "this member has stood back for another one with a more advanced log, and ends when                    it hears that the group goes on";
+        let why = "this member has stood back for another one with a more advanced log, and ends when \
+                   it hears that the group goes on";
         sentences.push(why.to_owned());
         return sentences;
     }
@@ -89,17 +91,20 @@ fn unavailable(group: &Group) -> Vec<String> {
             let others: Vec<String> = others.iter().map(ToString::to_string).collect();
             let others = others.join(" and ");
             sentences.push(format!(
-                "this member goes on by itself once {others} have compared their logs with its own, or                  are certainly dead"
+                "this member goes on by itself once {others} have compared their logs with its own, or \
+                 are certainly dead"
             ));
         }
         Err(Stays::Majority) => sentences.push(
-            "the group goes on by itself when enough of them answer, or when enough are certainly              dead: silence alone proves no death"
+            "the group goes on by itself when enough of them answer, or when enough are certainly \
+             dead: silence alone proves no death"
                 .to_owned(),
         ),
         Err(why @ (Stays::Lost { .. } | Stays::NoVote | Stays::Unknown)) => {
             sentences.push(format!("{why}: this member does not go on by itself"));
             if matches!(why, Stays::Lost { .. }) {
-                let anew = "an operator who can do without what the dead acknowledged may stop what is                             left and create the group again, from nothing";
+                let anew = "an operator who can do without what the dead acknowledged may stop what is \
+                            left and create the group again, from nothing";
                 sentences.push(anew.to_owned());
             }
         }
