@@ -16,7 +16,7 @@ use wire::peer::Contact;
 use wire::status::GroupStatus;
 use wire::{Position, SessionId};
 
-use crate::error::{CallError, ConnectError, UpgradeError};
+use crate::error::{CallError, ConnectError, WishError};
 use crate::handle;
 use crate::options::{Counters, JsonReply, Options, Reply, Request};
 
@@ -98,7 +98,7 @@ impl Client {
     ///
     /// # Errors
     /// The group refuses it, or does not answer in time.
-    pub fn upgrade(&self, request: UpgradeRequest) -> Result<Position, UpgradeError> {
+    pub fn upgrade(&self, request: UpgradeRequest) -> Result<Position, WishError> {
         handle::accepted(self.client.wait(self.client.ask_upgrade(request)))
     }
 

@@ -140,9 +140,9 @@ impl CallError {
     }
 }
 
-/// Why an upgrade does not begin.
+/// Why an operator's wish does not hold: an upgrade, or another number of members.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UpgradeError {
+pub enum WishError {
     /// The group refused it, for this reason; nothing has changed.
     #[error("{0}")]
     Refused(String),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use wire::log::UpgradeRequest;
+use wire::log::{SpecifyRequest, UpgradeRequest};
 use wire::peer::Contact;
 use wire::status::GroupStatus;
 use wire::{Position, SessionId};
@@ -19,7 +19,7 @@ use wire::{Position, SessionId};
 use crate::attended::Attendant;
 use crate::driver::Driver;
 use crate::driver::inbox::{Command, Inbox};
-use crate::error::{CallError, ConnectError, UpgradeError};
+use crate::error::{CallError, ConnectError, WishError};
 use crate::machine::{Answer, Asked, SessionKey};
 use crate::options::{Counters, JsonReply, Options, Reply, Request};
 
@@ -160,12 +160,22 @@ impl Client {
     ///
     /// # Errors
     /// The group refuses it, or does not answer in time.
-    pub async fn upgrade(&self, request: UpgradeRequest) -> Result<Position, UpgradeError> {
+    pub async fn upgrade(&self, request: UpgradeRequest) -> Result<Position, WishError> {
         accepted(self.ask_upgrade(request).await)
     }
 
     pub(crate) fn ask_upgrade(&self, request: UpgradeRequest) -> Asking {
         self.handle.ask(Asked::Upgrade(Box::new(request)))
+    }
+
+    /// Asks the group for other numbers of members, or other hosts. The answer is the place in the
+    /// order from which on that holds; members come and go behind it.
+    ///
+    /// # Errors
+    /// The group refuses it, or does not answer in time.
+    pub async fn specify(&self, request: SpecifyRequest) -> Result<Position, WishError> {
+        let asked = Asked::Specify(Box::new(request));
+        accepted(self.handle.ask(asked).await)
     }
 
     /// The group's members by seniority, as last heard.
@@ -339,10 +349,10 @@ pub(crate) fn parsed(document: &str) -> Result<GroupStatus, CallError> {
     })
 }
 
-pub(crate) fn accepted(answer: Answered) -> Result<Position, UpgradeError> {
+pub(crate) fn accepted(answer: Answered) -> Result<Position, WishError> {
     match answered(answer)? {
-        Answer::UpgradeAccepted(upgrade) => Ok(upgrade),
-        Answer::UpgradeRefused(why) => Err(UpgradeError::Refused(why)),
+        Answer::Accepted(upgrade) => Ok(upgrade),
+        Answer::Refused(why) => Err(WishError::Refused(why)),
         Answer::Ready
         | Answer::Opened(..)
         | Answer::Reply(_)

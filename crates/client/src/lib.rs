@@ -20,6 +20,6 @@ pub mod machine;
 mod options;
 
 pub use attended::{Attendant, Desk, Errand, Waiting, attended};
-pub use error::{CallError, ConnectError, UpgradeError};
+pub use error::{CallError, ConnectError, WishError};
 pub use handle::{Client, Session};
 pub use options::{Counters, JsonReply, Kind, Options, Reply, Request};

@@ -115,6 +115,7 @@ impl Machine {
             Asked::Open => (SessionKey::NONE, Body::Open, None),
             Asked::Status => (SessionKey::NONE, Body::Status, None),
             Asked::Upgrade(request) => (SessionKey::NONE, Body::Upgrade(request), None),
+            Asked::Specify(request) => (SessionKey::NONE, Body::Specify(request), None),
             Asked::Call { session, request } => {
                 let deadline = request.deadline;
                 (session, Body::Call(request), deadline)
@@ -212,14 +213,19 @@ impl Machine {
                     self.resolve(place, Ok(Answer::Status(document)), out);
                 }
             }
-            ClientReply::UpgradeAccepted { token, upgrade } => {
-                if let Some(place) = self.find(ask(token), is_upgrade) {
-                    self.resolve(place, Ok(Answer::UpgradeAccepted(upgrade)), out);
+            ClientReply::UpgradeAccepted {
+                token,
+                upgrade: position,
+            }
+            | ClientReply::Specified { token, position } => {
+                if let Some(place) = self.find(ask(token), is_wish) {
+                    self.resolve(place, Ok(Answer::Accepted(position)), out);
                 }
             }
-            ClientReply::UpgradeRefused { token, why } => {
-                if let Some(place) = self.find(ask(token), is_upgrade) {
-                    self.resolve(place, Ok(Answer::UpgradeRefused(why)), out);
+            ClientReply::UpgradeRefused { token, why }
+            | ClientReply::SpecifyRefused { token, why } => {
+                if let Some(place) = self.find(ask(token), is_wish) {
+                    self.resolve(place, Ok(Answer::Refused(why)), out);
                 }
             }
         }
@@ -246,7 +252,7 @@ impl Machine {
         let fits = |body: &Body| match body {
             Body::Call(_) => true,
             Body::Json { .. } => !done,
-            Body::Open | Body::Status | Body::Upgrade(_) => false,
+            Body::Open | Body::Status | Body::Upgrade(_) | Body::Specify(_) => false,
         };
         let Some(place) = self.find(result.call, fits) else {
             return;
@@ -425,6 +431,6 @@ fn ask(token: u64) -> CallId {
     }
 }
 
-fn is_upgrade(body: &Body) -> bool {
-    matches!(body, Body::Upgrade(_))
+fn is_wish(body: &Body) -> bool {
+    matches!(body, Body::Upgrade(_) | Body::Specify(_))
 }

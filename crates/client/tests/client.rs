@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use client::{CallError, Client, ConnectError, Kind, Options, Request, Session, UpgradeError};
+use client::{CallError, Client, ConnectError, Kind, Options, Request, Session, WishError};
 use group::{FakeGroup, Mode};
 use wire::client::Decline;
 use wire::log::UpgradeRequest;
@@ -244,7 +244,7 @@ async fn errors_say_what_became_of_the_request() {
         token: 1,
     });
     let why = "another upgrade runs".to_owned();
-    assert_eq!(refused.await, Err(UpgradeError::Refused(why)));
+    assert_eq!(refused.await, Err(WishError::Refused(why)));
 }
 
 #[tokio::test]

@@ -188,6 +188,7 @@ impl Membership {
             | Proposal::Taken { .. }
             | Proposal::Passed { .. }
             | Proposal::Upgrade(_)
+            | Proposal::Specify(_)
             | Proposal::Activate { .. }
             | Proposal::Layer { .. } => false,
         }

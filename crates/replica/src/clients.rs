@@ -24,7 +24,7 @@ const READS_MAX: usize = 16_384;
 /// highest load.
 const LAG_MAX: u64 = 20_000;
 /// Operators' requests that may wait for the order at once.
-const UPGRADES_MAX: usize = 64;
+const WISHES_MAX: usize = 64;
 
 /// What this member holds for its clients.
 #[derive(Debug, Default)]
@@ -41,8 +41,34 @@ pub(crate) struct Clients {
     /// Up to where the order is in the executor's queue. The group may have delivered further:
     /// what it delivers in one turn is queued position by position.
     queued: Position,
-    /// Operators' upgrade requests by their own mark: who asked, and under which token.
-    upgrades: BTreeMap<u64, Vec<(u64, u64)>>,
+    /// Operators' wishes by their own mark: who asked, and under which token.
+    wishes: BTreeMap<Mark, Vec<(u64, u64)>>,
+}
+
+/// An operator's wish, by the mark that he has given it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Mark {
+    Upgrade(u64),
+    Specify(u64),
+}
+
+impl Mark {
+    fn refused(self, token: u64, why: String) -> ClientReply {
+        match self {
+            Mark::Upgrade(_) => ClientReply::UpgradeRefused { token, why },
+            Mark::Specify(_) => ClientReply::SpecifyRefused { token, why },
+        }
+    }
+
+    fn accepted(self, token: u64, position: Position) -> ClientReply {
+        match self {
+            Mark::Upgrade(_) => ClientReply::UpgradeAccepted {
+                token,
+                upgrade: position,
+            },
+            Mark::Specify(_) => ClientReply::Specified { token, position },
+        }
+    }
 }
 
 /// What became of a client's request.
@@ -124,29 +150,53 @@ impl Clients {
                 self.json(intake, connection, call, &method, &arguments)
             }
             ClientRequest::Upgrade { token, request } => {
-                if !intake.group.available() {
-                    let asked = CallId {
-                        session: SessionId(0),
-                        number: token,
-                    };
-                    return declined(vec![asked], Decline::Unavailable);
-                }
-                if self.upgrades.len() >= UPGRADES_MAX {
-                    let why = "too many upgrade requests wait at this member".to_owned();
-                    return Taken::Reply(ClientReply::UpgradeRefused { token, why });
-                }
-                self.upgrades
-                    .entry(request.token)
-                    .or_default()
-                    .push((connection, token));
-                intake.group.post(Proposal::Upgrade(request));
-                Taken::Ordered
+                let mark = Mark::Upgrade(request.token);
+                self.wish(
+                    intake,
+                    (connection, token),
+                    mark,
+                    Proposal::Upgrade(request),
+                )
+            }
+            ClientRequest::Specify { token, request } => {
+                let mark = Mark::Specify(request.token);
+                self.wish(
+                    intake,
+                    (connection, token),
+                    mark,
+                    Proposal::Specify(request),
+                )
             }
             ClientRequest::Status { token } => {
                 let document = "null".to_owned();
                 Taken::Reply(ClientReply::Status { token, document })
             }
         }
+    }
+
+    /// A wish of an operator's, who asked on this connection under this token.
+    fn wish(
+        &mut self,
+        intake: Intake<'_>,
+        (connection, token): (u64, u64),
+        mark: Mark,
+        proposal: Proposal,
+    ) -> Taken {
+        if !intake.group.available() {
+            let asked = CallId {
+                session: SessionId(0),
+                number: token,
+            };
+            return declined(vec![asked], Decline::Unavailable);
+        }
+        if self.wishes.len() >= WISHES_MAX {
+            let why = "too many wishes of operators wait at this member; ask again".to_owned();
+            return Taken::Reply(mark.refused(token, why));
+        }
+        let waiting = self.wishes.entry(mark).or_default();
+        waiting.push((connection, token));
+        intake.group.post(proposal);
+        Taken::Ordered
     }
 
     fn calls(&self, intake: Intake<'_>, connection: u64, calls: Bytes, ids: Vec<CallId>) -> Taken {
@@ -299,8 +349,16 @@ impl Clients {
     /// The ordered state took a step that an operator may wait for.
     pub(crate) fn happened(&mut self, happened: &Happened) -> Vec<(u64, ClientReply)> {
         let answer = match happened {
-            Happened::UpgradeAccepted { token, upgrade, .. } => Some((*token, Ok(*upgrade))),
-            Happened::UpgradeRefused { token, why } => Some((*token, Err(why.to_string()))),
+            Happened::UpgradeAccepted { token, upgrade, .. } => {
+                Some((Mark::Upgrade(*token), Ok(*upgrade)))
+            }
+            Happened::UpgradeRefused { token, why } => {
+                Some((Mark::Upgrade(*token), Err(why.to_string())))
+            }
+            Happened::Specified { token, position } => Some((Mark::Specify(*token), Ok(*position))),
+            Happened::SpecifyRefused { token, why } => {
+                Some((Mark::Specify(*token), Err(why.to_string())))
+            }
             Happened::View { .. }
             | Happened::Taken { .. }
             | Happened::Ended { .. }
@@ -312,13 +370,13 @@ impl Clients {
         let Some((mark, answer)) = answer else {
             return Vec::new();
         };
-        let waiting = self.upgrades.remove(&mark).unwrap_or_default();
+        let waiting = self.wishes.remove(&mark).unwrap_or_default();
         waiting
             .into_iter()
             .map(|(connection, token)| {
                 let reply = match answer.clone() {
-                    Ok(upgrade) => ClientReply::UpgradeAccepted { token, upgrade },
-                    Err(why) => ClientReply::UpgradeRefused { token, why },
+                    Ok(position) => mark.accepted(token, position),
+                    Err(why) => mark.refused(token, why),
                 };
                 (connection, reply)
             })
@@ -390,6 +448,7 @@ fn own(proposal: &Proposal) -> Option<(u64, Vec<CallId>)> {
         | Proposal::Taken { .. }
         | Proposal::Passed { .. }
         | Proposal::Upgrade(_)
+        | Proposal::Specify(_)
         | Proposal::Activate { .. }
         | Proposal::Layer { .. } => None,
     }

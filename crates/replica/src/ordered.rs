@@ -43,13 +43,15 @@ mod survived;
 mod tests;
 mod turn;
 mod upgrade;
+mod wish;
 
 use minicbor::{Decode, Encode};
-use wire::OrderedTime;
 use wire::daemon::{Foundation, HostRecord};
 use wire::frame::{FrameError, decode_body, to_bytes};
+use wire::log::SpecifyRequest;
 use wire::member::{Binary, Formats, Member, Seat};
 use wire::status::HistoryRecord;
+use wire::{OrderedTime, Position};
 
 use group::Membership;
 
@@ -69,6 +71,7 @@ pub use turn::{NotYet, Turn, turn};
 pub use upgrade::{
     ATTEMPTS_MAX, PATIENCE_MAX_MS, PATIENCE_MIN_MS, Upgrade, UpgradeRefused, UpgradeState,
 };
+pub use wish::{INITIAL_MAX, NoSurplus, SpecifyRefused, Surplus, surplus};
 
 use history::History;
 
@@ -101,6 +104,9 @@ pub struct Ordered {
     known: Vec<Known>,
     #[n(7)]
     history: History,
+    /// The last accepted wish, and its position.
+    #[n(8)]
+    wish: Option<(Position, SpecifyRequest)>,
 }
 
 /// The state formats of a binary that was once admitted.
@@ -150,6 +156,7 @@ impl Ordered {
             upgrade: None,
             known: Vec::new(),
             history: History::default(),
+            wish: None,
         };
         for member in &membership.view.members {
             ordered.learn(member);
@@ -194,7 +201,7 @@ impl Ordered {
         Ok(ordered)
     }
 
-    /// What the group was created with.
+    /// What the group was created with, as changed by the last accepted wish.
     pub fn foundation(&self) -> &Foundation {
         &self.foundation
     }
@@ -214,14 +221,19 @@ impl Ordered {
         self.upgrade.as_ref()
     }
 
-    /// All seats with their numbers.
+    /// All seats that are to be filled, with their numbers.
     pub fn seats(&self) -> impl Iterator<Item = (Seat, &SeatState)> {
+        self.numbered().take(self.seat_count() as usize)
+    }
+
+    /// Also those that are not wanted any more.
+    fn numbered(&self) -> impl Iterator<Item = (Seat, &SeatState)> {
         (0..).map(Seat).zip(&self.seats)
     }
 
-    /// How many seats there are: `initial`.
+    /// How many seats are to be filled: `initial`.
     pub fn seat_count(&self) -> u32 {
-        u32::try_from(self.seats.len()).unwrap_or(u32::MAX)
+        self.foundation.initial.max(1)
     }
 
     /// One seat.
@@ -251,7 +263,7 @@ impl Ordered {
 
     /// The attempts that run, with their seats.
     pub fn attempts(&self) -> impl Iterator<Item = (Seat, &Attempt)> {
-        self.seats()
+        self.numbered()
             .filter_map(|(seat, state)| Some((seat, state.current()?)))
     }
 

@@ -34,6 +34,7 @@ pub(crate) fn status(group: &Group, ordered: &Ordered) -> GroupStatus {
         effective: ordered.effective().version.clone(),
         initial: foundation.initial,
         minimal: foundation.minimal,
+        generation: ordered.generation(),
         stack: foundation.stack.clone(),
         hosts: foundation
             .hosts

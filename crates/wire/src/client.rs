@@ -9,7 +9,7 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::frame::{Kind, Message};
-use crate::log::UpgradeRequest;
+use crate::log::{SpecifyRequest, UpgradeRequest};
 use crate::peer::Contact;
 use crate::{MethodId, Position, SessionId};
 
@@ -73,6 +73,16 @@ pub enum ClientRequest {
         /// To what, and how.
         #[n(1)]
         request: UpgradeRequest,
+    },
+    /// Change how many members the group wants, or where.
+    #[n(6)]
+    Specify {
+        /// Comes back in the answer.
+        #[n(0)]
+        token: u64,
+        /// How it shall be.
+        #[n(1)]
+        request: SpecifyRequest,
     },
 }
 
@@ -157,6 +167,26 @@ pub enum ClientReply {
     /// The answer to `Upgrade` when it is refused.
     #[n(7)]
     UpgradeRefused {
+        /// The request's token.
+        #[n(0)]
+        token: u64,
+        /// Why, and what to do.
+        #[n(1)]
+        why: String,
+    },
+    /// The answer to `Specify`: it holds from here on.
+    #[n(8)]
+    Specified {
+        /// The request's token.
+        #[n(0)]
+        token: u64,
+        /// Its place in the order.
+        #[n(1)]
+        position: Position,
+    },
+    /// The answer to `Specify` when it is refused.
+    #[n(9)]
+    SpecifyRefused {
         /// The request's token.
         #[n(0)]
         token: u64,

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
+use crate::daemon::HostRecord;
 use crate::member::{Binary, Member, Seat, Standing};
 use crate::{MemberId, OrderedTime, Position};
 
@@ -136,6 +137,9 @@ pub enum Proposal {
         #[cbor(n(1), with = "crate::frame::blob")]
         payload: Bytes,
     },
+    /// An operator's or the manager's wish: other numbers of members, other hosts.
+    #[n(11)]
+    Specify(#[n(0)] SpecifyRequest),
 }
 
 /// Who took something from a client and answers it.
@@ -169,6 +173,27 @@ pub struct UpgradeRequest {
     #[n(3)]
     pub patience_ms: u64,
     /// The operator's mark, so that a retried request is recognised.
+    #[n(4)]
+    pub token: u64,
+}
+
+/// How a running group shall be from now on. Refused where it is ordered if somebody else has said
+/// otherwise in between, or an upgrade runs.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct SpecifyRequest {
+    /// Higher than that of the last accepted one; who asks has seen that one. The foundation has 0.
+    #[n(0)]
+    pub generation: u64,
+    /// How many members it wants, at least 1.
+    #[n(1)]
+    pub initial: u32,
+    /// How many serving members must remain, at most `initial`.
+    #[n(2)]
+    pub minimal: u32,
+    /// The hosts that may run members.
+    #[n(3)]
+    pub hosts: Vec<HostRecord>,
+    /// Who asks, by a mark of his own, so that a retried request is recognised.
     #[n(4)]
     pub token: u64,
 }

@@ -39,6 +39,9 @@ pub struct GroupStatus {
     pub initial: u32,
     /// The least number of serving members.
     pub minimal: u32,
+    /// Which wish the numbers and hosts come from: 0 is the foundation, each accepted change is higher.
+    #[serde(default)]
+    pub generation: u64,
     /// The layer stack.
     pub stack: String,
     /// The hosts on which members may be started, and their daemons; empty if the member does not

@@ -24,7 +24,7 @@ use wire::daemon::{
 use wire::engine::{EngineChange, EngineKind, EngineMessage, EngineStep, LogEntry, LogEntryKind};
 use wire::frame::{Frame, Message, decode_body, encode, split, to_bytes};
 use wire::hello::{Hello, Opener, Protocols, Welcome};
-use wire::log::{Change, ChangeEntry, Entry, Origin, Proposal, UpgradeRequest};
+use wire::log::{Change, ChangeEntry, Entry, Origin, Proposal, SpecifyRequest, UpgradeRequest};
 use wire::member::{Binary, Formats, Member, Seat, Standing};
 use wire::peer::{Contact, Join, PeerMessage, TransferHead};
 use wire::{Build, MemberId, MethodId, OrderedTime, Position, SessionId, Version};
@@ -146,6 +146,16 @@ fn request() -> UpgradeRequest {
     }
 }
 
+fn wish() -> SpecifyRequest {
+    SpecifyRequest {
+        generation: 2,
+        initial: 5,
+        minimal: 2,
+        hosts: foundation().hosts,
+        token: 78,
+    }
+}
+
 fn call() -> CallId {
     CallId {
         session: SessionId(6),
@@ -222,6 +232,7 @@ fn proposals() -> Vec<(&'static str, Proposal)> {
         P::Upgrade(_) => "upgrade",
         P::Activate { .. } => "activate",
         P::Layer { .. } => "layer",
+        P::Specify(_) => "specify",
     };
     let all = vec![
         P::Leads { member: id(3) },
@@ -260,8 +271,9 @@ fn proposals() -> Vec<(&'static str, Proposal)> {
             layer: "Audit".to_owned(),
             payload: blob(),
         },
+        P::Specify(wish()),
     ];
-    assert_eq!(all.len(), 11, "one of each");
+    assert_eq!(all.len(), 12, "one of each");
     all.into_iter()
         .map(|proposal| (name(&proposal), proposal))
         .collect()
@@ -488,6 +500,7 @@ fn clients() -> Vec<Line> {
         Q::Json { .. } => "json",
         Q::Status { .. } => "status",
         Q::Upgrade { .. } => "upgrade",
+        Q::Specify { .. } => "specify",
     };
     let calls = Bytes::from(to_bytes(&vec![Call {
         session: SessionId(6),
@@ -514,6 +527,10 @@ fn clients() -> Vec<Line> {
             token: 5,
             request: request(),
         },
+        Q::Specify {
+            token: 6,
+            request: wish(),
+        },
     ]
     .into_iter()
     .map(|request| framed(&format!("request/{}", name(&request)), request))
@@ -527,6 +544,8 @@ fn clients() -> Vec<Line> {
         R::Status { .. } => "status",
         R::UpgradeAccepted { .. } => "upgrade-accepted",
         R::UpgradeRefused { .. } => "upgrade-refused",
+        R::Specified { .. } => "specified",
+        R::SpecifyRefused { .. } => "specify-refused",
     };
     for reply in [
         R::Members {
@@ -560,6 +579,14 @@ fn clients() -> Vec<Line> {
         R::UpgradeRefused {
             token: 5,
             why: "one runs".to_owned(),
+        },
+        R::Specified {
+            token: 6,
+            position: Position(41),
+        },
+        R::SpecifyRefused {
+            token: 6,
+            why: "too late".to_owned(),
         },
     ] {
         lines.push(framed(&format!("reply/{}", name(&reply)), reply));

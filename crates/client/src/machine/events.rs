@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wire::client::{ClientReply, ClientRequest};
 use wire::hello::Welcome;
-use wire::log::UpgradeRequest;
+use wire::log::{SpecifyRequest, UpgradeRequest};
 use wire::{Position, SessionId};
 
 use crate::error::CallError;
@@ -101,6 +101,8 @@ pub enum Asked {
     Status,
     /// Another version.
     Upgrade(Box<UpgradeRequest>),
+    /// Other numbers of members, or other hosts.
+    Specify(Box<SpecifyRequest>),
 }
 
 /// What the machine wants from its driver.
@@ -147,8 +149,8 @@ pub enum Answer {
     Json(JsonReply),
     /// The status document.
     Status(String),
-    /// The upgrade begins, at this position.
-    UpgradeAccepted(Position),
+    /// The wish holds, from this position on: the upgrade begins, or other members are wanted.
+    Accepted(Position),
     /// It does not, for this reason.
-    UpgradeRefused(String),
+    Refused(String),
 }

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use wire::log::UpgradeRequest;
+use wire::log::{SpecifyRequest, UpgradeRequest};
 
 use super::sending::Sending;
 use crate::options::Request;
@@ -20,6 +20,7 @@ pub(super) enum Body {
     Open,
     Status,
     Upgrade(Box<UpgradeRequest>),
+    Specify(Box<SpecifyRequest>),
 }
 
 impl Body {
@@ -27,7 +28,9 @@ impl Body {
     fn goes_alone(&self) -> bool {
         match self {
             Body::Json { .. } => true,
-            Body::Call(_) | Body::Open | Body::Status | Body::Upgrade(_) => false,
+            Body::Call(_) | Body::Open | Body::Status | Body::Upgrade(_) | Body::Specify(_) => {
+                false
+            }
         }
     }
 }

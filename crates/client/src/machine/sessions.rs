@@ -157,7 +157,7 @@ impl Sessions {
                 Kind::Read | Kind::StaleRead => (true, request.arguments.len()),
             },
             Body::Json { method, arguments } => (false, method.len() + arguments.len()),
-            Body::Open | Body::Status | Body::Upgrade(_) => (false, 0),
+            Body::Open | Body::Status | Body::Upgrade(_) | Body::Specify(_) => (false, 0),
         };
         if bytes > ARGUMENTS_MAX {
             let why = format!("arguments of {bytes} bytes, a request has room for {ARGUMENTS_MAX}");
@@ -361,6 +361,10 @@ impl Sessions {
                     token: place.number,
                 }),
                 Body::Upgrade(request) => requests.push(ClientRequest::Upgrade {
+                    token: place.number,
+                    request: (**request).clone(),
+                }),
+                Body::Specify(request) => requests.push(ClientRequest::Specify {
                     token: place.number,
                     request: (**request).clone(),
                 }),

@@ -137,6 +137,7 @@ impl Group {
                 | Proposal::Taken { .. }
                 | Proposal::Passed { .. }
                 | Proposal::Upgrade(_)
+                | Proposal::Specify(_)
                 | Proposal::Activate { .. }
                 | Proposal::Layer { .. } => {}
             }

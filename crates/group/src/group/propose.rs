@@ -114,6 +114,7 @@ pub(super) fn origin(proposal: &Proposal) -> Option<&Origin> {
         | Proposal::Taken { .. }
         | Proposal::Passed { .. }
         | Proposal::Upgrade(_)
+        | Proposal::Specify(_)
         | Proposal::Activate { .. }
         | Proposal::Layer { .. } => None,
     }
@@ -131,6 +132,7 @@ fn size(proposal: &Proposal) -> usize {
         | Proposal::Taken { .. }
         | Proposal::Passed { .. }
         | Proposal::Upgrade(_)
+        | Proposal::Specify(_)
         | Proposal::Activate { .. } => 128,
     }
 }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use client::{Client, UpgradeError};
+use client::{Client, WishError};
 use serde_json::json;
 use wire::log::UpgradeRequest;
 use wire::member::Binary;
@@ -41,8 +41,8 @@ pub(crate) async fn start(at: &At, args: UpgradeArgs, screen: &Screen) -> Result
         token: u64::try_from(token & u128::from(u64::MAX)).unwrap_or(0),
     };
     let upgrade = client.upgrade(request).await.map_err(|error| match error {
-        UpgradeError::Refused(why) => Outcome::Refused(why),
-        UpgradeError::Call(error) => error.into(),
+        WishError::Refused(why) => Outcome::Refused(why),
+        WishError::Call(error) => error.into(),
     })?;
     screen.line(&format!(
         "upgrade {upgrade} of {} to {target} begins",

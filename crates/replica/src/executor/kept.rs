@@ -91,6 +91,7 @@ impl HeldEntry {
                 | Proposal::Taken { .. }
                 | Proposal::Passed { .. }
                 | Proposal::Upgrade(_)
+                | Proposal::Specify(_)
                 | Proposal::Activate { .. }
                 | Proposal::Layer { .. } => None,
             })

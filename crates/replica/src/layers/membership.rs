@@ -15,7 +15,7 @@ use wire::{MemberId, Time};
 
 use crate::layer::{Effect, Event, Layer, LayerContext};
 use crate::layers::attempt::Posts;
-use crate::ordered::{intruders, promotion, transfers};
+use crate::ordered::{Surplus, intruders, promotion, surplus, transfers};
 
 /// How often running attempts are looked at while nothing else happens.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -273,6 +273,13 @@ impl Membership {
             out.push(Effect::Change(promotion.change()));
         } else if let Some((member, reason)) = Self::laggard(cx) {
             out.push(Effect::Change(Change::Remove { member, reason }));
+        } else if let Ok(surplus) = surplus(cx.ordered, membership) {
+            out.push(match surplus {
+                Surplus::Goes { member, reason } => {
+                    Effect::Change(Change::Remove { member, reason })
+                }
+                Surplus::HandsOver { to, .. } => Effect::HandOver { to },
+            });
         }
     }
 

@@ -57,6 +57,9 @@ impl Ordered {
         } else if !membership.view.serves(attempt.by) {
             return Some(Ended::HolderGone);
         }
+        if !self.wants(seat) {
+            return Some(Ended::NotWanted);
+        }
         let mut occupants = self.able(membership).filter(|member| member.seat == seat);
         let needed = match attempt.purpose {
             Purpose::Recovery => occupants.next().is_none(),
@@ -78,6 +81,7 @@ impl Ordered {
             | Ended::LeftBehind { .. }
             | Ended::HolderGone
             | Ended::NotNeeded
+            | Ended::NotWanted
             | Ended::UpgradeOver => None,
         };
         if let Some(reason) = failed {

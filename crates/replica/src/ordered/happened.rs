@@ -8,6 +8,7 @@ use wire::{MemberId, Position, Version};
 use super::activation::NotActive;
 use super::seat::{Attempt, Purpose};
 use super::upgrade::UpgradeRefused;
+use super::wish::SpecifyRefused;
 
 /// One step of the ordered state. In the order in which an upgrade takes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,20 @@ pub enum Happened {
         token: u64,
         /// Why.
         why: UpgradeRefused,
+    },
+    /// A wish was accepted. Also said again, with the same position, when it is repeated.
+    Specified {
+        /// The asker's mark.
+        token: u64,
+        /// Its position: it holds from here on.
+        position: Position,
+    },
+    /// A wish was refused: nothing changed.
+    SpecifyRefused {
+        /// The asker's mark.
+        token: u64,
+        /// Why.
+        why: SpecifyRefused,
     },
     /// A member took the right to have a replica started: it alone asks the daemon now.
     Taken {
@@ -107,6 +122,8 @@ pub enum Ended {
     HolderGone,
     /// The seat has an occupant that serves.
     NotNeeded,
+    /// The group wants fewer members, or none on its host.
+    NotWanted,
     /// The upgrade that it belonged to was given up.
     UpgradeOver,
 }
@@ -150,6 +167,10 @@ impl fmt::Display for Happened {
                 upgrade, target, ..
             } => write!(f, "upgrade {upgrade} to {target} is accepted"),
             Happened::UpgradeRefused { why, .. } => write!(f, "an upgrade is refused: {why}"),
+            Happened::Specified { position, .. } => {
+                write!(f, "the group's wish of {position} is accepted")
+            }
+            Happened::SpecifyRefused { why, .. } => write!(f, "a wish is refused: {why}"),
             Happened::Taken { seat, attempt } => {
                 let what = match attempt.purpose {
                     Purpose::Recovery => "recovery by",
@@ -184,6 +205,7 @@ impl fmt::Display for Ended {
             }
             Ended::HolderGone => f.write_str("its holder does not serve any more"),
             Ended::NotNeeded => f.write_str("the seat's occupant serves"),
+            Ended::NotWanted => f.write_str("the group wants no member there"),
             Ended::UpgradeOver => f.write_str("the upgrade was given up"),
         }
     }

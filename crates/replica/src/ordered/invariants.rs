@@ -19,10 +19,10 @@ pub fn broken_in_state(ordered: &Ordered, membership: &Membership) -> Vec<String
     };
     let running = ordered.upgrade().filter(|upgrade| upgrade.runs());
 
-    // Seats are as many as the foundation says, for ever.
+    // There is a seat for each member that is wanted.
     must(
-        ordered.seat_count() == ordered.foundation().initial.max(1),
-        "the number of seats is the foundation's",
+        ordered.seats().count() == ordered.foundation().initial.max(1) as usize,
+        "the number of seats is that of the wanted members",
     );
     for (seat, attempt) in ordered.attempts() {
         // The number of a running attempt is the last that its seat gave.
@@ -188,6 +188,16 @@ pub fn broken_by_step(
             );
         }
     }
+    // A wish is heard once, and never an older one (it fences those that a deposed manager still has).
+    must(
+        new.generation() >= old.generation(),
+        "the generation of wishes never falls",
+    );
+    // While who is replaced by whom is an upgrade's to say, nobody wishes otherwise.
+    must(
+        new.generation() == old.generation() || old.upgrade().is_none_or(|was| !was.runs()),
+        "a running upgrade's group keeps its seats",
+    );
     let same = match (old.upgrade(), new.upgrade()) {
         (Some(was), Some(is)) => was.id == is.id,
         (None, _) | (_, None) => false,

@@ -12,6 +12,7 @@ use super::promotion::{HeldBack, promotion};
 use super::recovery::{NotVacant, vacancy};
 use super::turn::{NotYet, turn};
 use super::upgrade::{NO_WAY_BACK, UpgradeState};
+use super::wish::{NoSurplus, Surplus, surplus};
 use super::{Attempt, Ordered, Seat};
 
 /// A member or joiner, as the status document lists it.
@@ -81,6 +82,14 @@ pub fn waits(ordered: &Ordered, membership: &Membership) -> Vec<String> {
     waits.extend(unserved.filter_map(|due| due.err().map(|why| why.to_string())));
     if let Err(why @ HeldBack::LastOldStays { .. }) = promotion(ordered, membership) {
         waits.push(why.to_string());
+    }
+    match surplus(ordered, membership) {
+        Ok(Surplus::Goes { member, reason }) => waits.push(format!("{member} goes: {reason}")),
+        Ok(Surplus::HandsOver { leader, to }) => waits.push(format!(
+            "{leader} is not wanted any more, and hands over to {to} before it goes"
+        )),
+        Err(why @ NoSurplus::Vacant { .. }) => waits.push(why.to_string()),
+        Err(NoSurplus::Nobody) => {}
     }
     match turn(ordered, membership) {
         Ok(turn) => waits.push(format!(

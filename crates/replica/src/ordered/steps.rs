@@ -57,6 +57,7 @@ impl Ordered {
                 reason,
             } => out.push(self.pass(step, *seat, *attempt, reason)),
             Proposal::Upgrade(request) => self.request(step, request, &mut out),
+            Proposal::Specify(request) => self.specify(step, request, &mut out),
             Proposal::Activate { upgrade } => out.push(self.activate(step, *upgrade)),
         }
         self.settle(step, &mut out);

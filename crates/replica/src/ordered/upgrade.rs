@@ -19,12 +19,13 @@ use minicbor::{Decode, Encode};
 use museum::Defect;
 use wire::log::UpgradeRequest;
 use wire::member::{Binary, Seat};
-use wire::{OrderedTime, Position};
+use wire::{MemberId, OrderedTime, Position};
 
 use group::Membership;
 
 use super::Ordered;
 use super::donor::format_for;
+use super::wish::{NoSurplus, Surplus, surplus};
 
 /// Below this a start of a process on a busy machine would count as a failure.
 pub const PATIENCE_MIN_MS: u64 = 100;
@@ -147,6 +148,12 @@ pub enum UpgradeRefused {
         /// What was asked for.
         patience_ms: u64,
     },
+    /// Somebody is on the way out, and would be upgraded for nothing.
+    #[error("the group is shrinking: {member} goes first; ask again in a moment")]
+    Shrinks {
+        /// Who goes.
+        member: MemberId,
+    },
     /// No turn could ever start.
     #[error(
         "a turn needs more than {minimal} serving members (minimal) and the group has {initial} seats \
@@ -205,6 +212,11 @@ pub(super) fn acceptance(
     if !(PATIENCE_MIN_MS..=PATIENCE_MAX_MS).contains(&request.patience_ms) {
         let patience_ms = request.patience_ms;
         return Err(UpgradeRefused::Patience { patience_ms });
+    }
+    if let Ok(Surplus::Goes { member, .. } | Surplus::HandsOver { leader: member, .. })
+    | Err(NoSurplus::Vacant { member, .. }) = surplus(ordered, membership)
+    {
+        return Err(UpgradeRefused::Shrinks { member });
     }
     let initial = ordered.seat_count();
     if foundation.minimal >= initial {

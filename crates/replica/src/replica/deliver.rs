@@ -64,6 +64,7 @@ impl Replica {
                 Proposal::Taken { .. }
                 | Proposal::Passed { .. }
                 | Proposal::Upgrade(_)
+                | Proposal::Specify(_)
                 | Proposal::Activate { .. } => self.changed = true,
             }
         }

@@ -127,6 +127,8 @@ pub(crate) fn stopped_says(own: &Version, said: &[Answer]) -> Opinion {
         | ClientReply::Declined { .. }
         | ClientReply::UpgradeAccepted { .. }
         | ClientReply::UpgradeRefused { .. }
+        | ClientReply::Specified { .. }
+        | ClientReply::SpecifyRefused { .. }
         | ClientReply::Status { .. } => false,
     };
     match said.iter().find(executed) {

@@ -320,10 +320,10 @@ impl World<'_> {
     /// That two do not run at once is the checkers' to see: if the first has ended, this may begin.
     fn intruder_answered(&mut self, answer: Result<Answer, CallError>) {
         match answer {
-            Ok(Answer::UpgradeAccepted(position)) => {
+            Ok(Answer::Accepted(position)) => {
                 self.note_of("", "intruder", format!("it begins at {position}"));
             }
-            Ok(Answer::UpgradeRefused(why)) => {
+            Ok(Answer::Refused(why)) => {
                 self.note_of("", "intruder", format!("it is refused: {why}"));
             }
             other => self
@@ -334,13 +334,13 @@ impl World<'_> {
 
     fn upgrade_answered(&mut self, number: usize, answer: Result<Answer, CallError>) {
         match answer {
-            Ok(Answer::UpgradeAccepted(position)) => {
+            Ok(Answer::Accepted(position)) => {
                 self.note_of("", "operator", format!("it begins at {position}"));
                 if self.plan.upgrades[number].contested {
                     self.intrude(number);
                 }
             }
-            Ok(Answer::UpgradeRefused(why)) => {
+            Ok(Answer::Refused(why)) => {
                 self.note_of("", "operator", format!("it is refused: {why}"));
                 self.upgrade_over(number, format!("refused: {why}"));
             }

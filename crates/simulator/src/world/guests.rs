@@ -49,7 +49,8 @@ impl World<'_> {
             | Asked::Open
             | Asked::Json { .. }
             | Asked::Status
-            | Asked::Upgrade(_) => None,
+            | Asked::Upgrade(_)
+            | Asked::Specify(_) => None,
         };
         let customer = &mut self.customers[client];
         let ticket = customer.next_ticket;
@@ -99,8 +100,8 @@ impl World<'_> {
                     | Answer::Reply(_)
                     | Answer::Json(_)
                     | Answer::Status(_)
-                    | Answer::UpgradeAccepted(_)
-                    | Answer::UpgradeRefused(_),
+                    | Answer::Accepted(_)
+                    | Answer::Refused(_),
                 )
                 | Err(_),
                 _,

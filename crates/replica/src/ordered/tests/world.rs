@@ -375,6 +375,7 @@ fn order(membership: &mut Membership, at: Position, proposal: &Proposal) {
         | Proposal::Taken { .. }
         | Proposal::Passed { .. }
         | Proposal::Upgrade(_)
+        | Proposal::Specify(_)
         | Proposal::Activate { .. }
         | Proposal::Layer { .. } => {}
     }
