@@ -1,5 +1,6 @@
 //! The operator's commands.
 
+pub(crate) mod apply;
 pub(crate) mod call;
 pub(crate) mod create;
 pub(crate) mod dev;

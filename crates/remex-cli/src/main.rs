@@ -65,6 +65,8 @@ enum Command {
     Dev(DevArgs),
     /// Creates a group.
     Create(CreateArgs),
+    /// Creates a group as a specification says, or changes it as it runs.
+    Apply(ApplyArgs),
     /// Shows what groups do, and why anything waits.
     Status {
         /// The group; all groups if absent.
@@ -176,6 +178,19 @@ struct CreateArgs {
     wait: u64,
 }
 
+/// What a group shall be.
+#[derive(Args, Debug, Clone)]
+struct ApplyArgs {
+    /// Its specification, in TOML or in the XML of the paper's Figure 3.
+    file: PathBuf,
+    /// Only say what would change.
+    #[arg(long)]
+    dry_run: bool,
+    /// How long to wait until all members serve, in seconds.
+    #[arg(long, default_value_t = 30)]
+    wait: u64,
+}
+
 #[derive(Subcommand, Debug)]
 enum UpgradeCommand {
     /// Begins an upgrade.
@@ -272,6 +287,7 @@ async fn run(cli: Cli, screen: &mut Screen) -> Result<(), Outcome> {
         Command::Daemon(args) => daemon::run(args, screen).await,
         Command::Dev(args) => commands::dev::run(args, screen).await,
         Command::Create(args) => commands::create::run(&cli.installation, args, screen).await,
+        Command::Apply(args) => commands::apply::run(&cli.installation, args, screen).await,
         Command::Status { group } => {
             commands::status::run(&cli.installation, group.as_deref(), screen).await
         }

@@ -178,7 +178,7 @@ impl<S: Service> Recorded<S> {
             Asked::Ready { .. } => Ok(Answer::Ready),
             Asked::Open => Ok(Answer::Opened(SessionId(1), SessionKey::numbered(1))),
             Asked::Call { request, .. } => self.call(&request),
-            Asked::Json { .. } | Asked::Status | Asked::Upgrade(_) => {
+            Asked::Json { .. } | Asked::Status | Asked::Upgrade(_) | Asked::Specify(_) => {
                 let why = "a service alone takes typed calls, and nothing else".to_owned();
                 Err(CallError::Invalid { why })
             }

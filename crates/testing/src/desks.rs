@@ -139,6 +139,7 @@ fn untimely(asked: &Asked) -> Option<String> {
         Asked::Ready { .. } | Asked::Open | Asked::Call { .. } | Asked::Status => None,
         Asked::Json { .. } => Some("a test cluster takes typed calls".to_owned()),
         Asked::Upgrade(_) => Some("a test cluster is upgraded by its own method".to_owned()),
+        Asked::Specify(_) => Some("a test cluster has as many members as it began with".to_owned()),
     }
 }
 

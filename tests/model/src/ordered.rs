@@ -169,6 +169,8 @@ impl Ordered {
             Happened::View { .. }
             | Happened::UpgradeAccepted { .. }
             | Happened::UpgradeRefused { .. }
+            | Happened::Specified { .. }
+            | Happened::SpecifyRefused { .. }
             | Happened::Ended { .. }
             | Happened::Activated { .. }
             | Happened::UpgradeDone { .. }

@@ -137,6 +137,7 @@ pub(crate) mod tests {
             effective: Version::new(1, 0, 0),
             initial: 3,
             minimal: 1,
+            generation: 0,
             stack: "PGMS:EGMI:Recovery:Upgrade".to_owned(),
             hosts: Vec::new(),
             members: list(members),

@@ -41,7 +41,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "remex-cli",
-        &["remex", "wire", "replica", "client", "daemon", "host"],
+        &[
+            "remex", "wire", "replica", "manager", "client", "daemon", "host",
+        ],
     ),
     // What authors test their services with: clients and services as they know them, in a simulated
     // world.

@@ -8,4 +8,5 @@ mod requests;
 mod scripts;
 mod situation;
 mod turns;
+mod wishes;
 mod world;

@@ -15,6 +15,8 @@ fn answer(world: &mut World, request: UpgradeRequest) -> Result<Position, Upgrad
         Happened::UpgradeAccepted { upgrade, .. } => Some(Ok(*upgrade)),
         Happened::UpgradeRefused { why, .. } => Some(Err(why.clone())),
         Happened::View { .. }
+        | Happened::Specified { .. }
+        | Happened::SpecifyRefused { .. }
         | Happened::Taken { .. }
         | Happened::Ended { .. }
         | Happened::Activated { .. }

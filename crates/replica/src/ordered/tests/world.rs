@@ -14,8 +14,8 @@ use wire::{MemberId, OrderedTime, Position};
 
 use super::situation::member;
 use crate::ordered::{
-    Happened, NoDonor, NotYet, Ordered, activation, admission, broken_by_step, broken_in_state,
-    intruders, promotion, transfers, turn, vacancy,
+    Happened, NoDonor, NotYet, Ordered, Surplus, activation, admission, broken_by_step,
+    broken_in_state, intruders, promotion, surplus, transfers, turn, vacancy,
 };
 
 /// Something that is put into the total order.
@@ -154,6 +154,10 @@ impl World {
                 intruders.map(|(member, reason)| Act::Change(Change::Remove { member, reason })),
             );
             duties.extend(promotion(ordered, membership).map(|found| Act::Change(found.change())));
+            duties.extend(surplus(ordered, membership).map(|surplus| match surplus {
+                Surplus::Goes { member, reason } => Act::Change(Change::Remove { member, reason }),
+                Surplus::HandsOver { to, .. } => Act::Propose(Proposal::Leads { member: to }),
+            }));
             duties.extend(self.arrivals());
         }
         let transfers = transfers(ordered, membership).into_iter().flatten();

@@ -1,0 +1,266 @@
+//! `remex apply`: a group shall be as its specification says; it is created, or changed as it runs.
+
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use client::{Client, WishError};
+use manager::specification::Specification;
+use serde_json::json;
+use wire::Version;
+use wire::daemon::HostRecord;
+use wire::log::SpecifyRequest;
+use wire::status::GroupStatus;
+
+use super::create;
+use crate::installation::{Inventory, complete, connect_among, inventories};
+use crate::outcome::{Outcome, told};
+use crate::screen::Screen;
+use crate::{ApplyArgs, At, CreateArgs};
+
+/// How often the group is looked at while it changes.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+pub(crate) async fn run(at: &At, args: ApplyArgs, screen: &Screen) -> Result<(), Outcome> {
+    let wanted = read(&args.file)?;
+    let mut found = inventories(at).await?;
+    let runs = |host: &Inventory| host.replicas.iter().any(|r| r.group == wanted.name);
+    if !found.iter().any(runs) {
+        return create(at, &found, &wanted, &args, screen).await;
+    }
+    let client = connect_among(&found, &wanted.name).await?;
+    let status = client.status().await?;
+    for silent in complete(&mut found, &status).await {
+        screen.line(&silent);
+    }
+    change(&client, &status, &found, &wanted, &args, screen).await
+}
+
+fn read(file: &Path) -> Result<Specification, Outcome> {
+    let name = file.display();
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Outcome::Usage(format!("{name}: {}", told(&error))))?;
+    let faults = match Specification::parse(&text) {
+        Ok(specification) => return offered(specification),
+        Err(faults) => faults,
+    };
+    let lines: Vec<String> = faults
+        .0
+        .iter()
+        .map(|fault| format!("{name}:{fault}"))
+        .collect();
+    Err(Outcome::Usage(lines.join("\n")))
+}
+
+/// What can be wished for and is not there yet is refused aloud.
+fn offered(wanted: Specification) -> Result<Specification, Outcome> {
+    let missing = if !wanted.arguments.is_empty() {
+        "arguments of the program are not passed to replicas yet; leave args out"
+    } else if wanted.placement.spread.is_some() {
+        "hosts have no labels yet to spread over; leave spread out"
+    } else {
+        return Ok(wanted);
+    };
+    Err(Outcome::Refused(missing.to_owned()))
+}
+
+/// The hosts that may run members, in the order of the specification, or all.
+fn hosts(found: &[Inventory], wanted: &Specification) -> Result<Vec<HostRecord>, Outcome> {
+    let record = |host: &Inventory| HostRecord {
+        name: host.host.clone(),
+        daemon: host.daemon,
+    };
+    let names = &wanted.placement.hosts;
+    let hosts: Vec<HostRecord> = if names.is_empty() {
+        found.iter().map(record).collect()
+    } else {
+        let named = |name: &String| found.iter().find(|host| host.host == *name).map(record);
+        names.iter().filter_map(named).collect()
+    };
+    let there = |name: &&String| hosts.iter().all(|host| host.name != **name);
+    let absent: Vec<&str> = names.iter().filter(there).map(String::as_str).collect();
+    if !absent.is_empty() {
+        return Err(Outcome::Refused(format!(
+            "no daemon of {} answered: start it, or name other hosts",
+            absent.join(", ")
+        )));
+    }
+    if hosts.len() < wanted.initial as usize && !wanted.placement.together {
+        return Err(Outcome::Refused(format!(
+            "{} members need as many hosts, and there are {}: start more daemons, lower the initial \
+             redundancy, or allow members to run together (placement.together)",
+            wanted.initial,
+            hosts.len()
+        )));
+    }
+    Ok(hosts)
+}
+
+async fn create(
+    at: &At,
+    found: &[Inventory],
+    wanted: &Specification,
+    args: &ApplyArgs,
+    screen: &Screen,
+) -> Result<(), Outcome> {
+    let hosts = hosts(found, wanted)?;
+    let version = match &wanted.version {
+        Some(version) => Version(version.clone()),
+        None => highest(found, &wanted.service)?,
+    };
+    screen.line(&format!(
+        "+ group {}: {} {version}, {} members of which {} must serve, on {}",
+        wanted.name,
+        wanted.service,
+        wanted.initial,
+        wanted.minimal,
+        names(&hosts)
+    ));
+    if args.dry_run {
+        screen.document(&json!({ "group": wanted.name, "creates": true, "changes": [] }));
+        return Ok(());
+    }
+    let chosen: Vec<Inventory> = hosts
+        .iter()
+        .filter_map(|host| found.iter().find(|known| known.host == host.name).cloned())
+        .collect();
+    let args = CreateArgs {
+        group: wanted.name.clone(),
+        service: wanted.service.clone(),
+        version,
+        initial: wanted.initial,
+        minimal: wanted.minimal,
+        stack: wanted.stack.clone(),
+        wait: args.wait,
+    };
+    create::create(at, &chosen, args, screen).await
+}
+
+/// The highest version that lies on every host.
+fn highest(found: &[Inventory], service: &str) -> Result<Version, Outcome> {
+    let has = |host: &Inventory, version: &Version| {
+        let mut binaries = host.binaries.iter();
+        binaries.any(|known| known.service == service && known.binary.version == *version)
+    };
+    let all = found.iter().flat_map(|host| &host.binaries);
+    all.map(|known| &known.binary.version)
+        .filter(|version| found.iter().all(|host| has(host, version)))
+        .max()
+        .cloned()
+        .ok_or_else(|| {
+            Outcome::Refused(format!(
+                "no version of {service} lies on every host; `remex versions` lists what there is"
+            ))
+        })
+}
+
+async fn change(
+    client: &Client,
+    status: &GroupStatus,
+    found: &[Inventory],
+    wanted: &Specification,
+    args: &ApplyArgs,
+    screen: &Screen,
+) -> Result<(), Outcome> {
+    let hosts = hosts(found, wanted)?;
+    fixed("service", &status.service, &wanted.service)?;
+    fixed("stack", &status.stack, &wanted.stack)?;
+    if let Some(version) = &wanted.version
+        && *version != status.effective.0
+    {
+        screen.line(&format!(
+            "  the group behaves as {}; `remex upgrade start {} --to {version}` changes that",
+            status.effective, wanted.name
+        ));
+    }
+    let before: Vec<&str> = status.hosts.iter().map(|host| host.host.as_str()).collect();
+    let changes: Vec<String> = [
+        difference("initial", &status.initial, &wanted.initial),
+        difference("minimal", &status.minimal, &wanted.minimal),
+        difference("hosts", &before.join(", "), &names(&hosts)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if changes.is_empty() {
+        screen.line(&format!("group {} is as it should be", wanted.name));
+    }
+    for change in &changes {
+        screen.line(&format!("~ {change}"));
+    }
+    screen.document(&json!({ "group": wanted.name, "creates": false, "changes": changes }));
+    if changes.is_empty() || args.dry_run {
+        return Ok(());
+    }
+    let token = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let request = SpecifyRequest {
+        generation: status.generation + 1,
+        initial: wanted.initial,
+        minimal: wanted.minimal,
+        hosts,
+        // Different for each wish of an operator; a repeated sending has the same.
+        token: u64::try_from(token.as_nanos() & u128::from(u64::MAX)).unwrap_or(0),
+    };
+    client.specify(request).await.map_err(|error| match error {
+        WishError::Refused(why) => Outcome::Refused(why),
+        WishError::Call(error) => error.into(),
+    })?;
+    settles(client, wanted, args.wait, screen).await
+}
+
+fn names(hosts: &[HostRecord]) -> String {
+    let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
+    names.join(", ")
+}
+
+/// What a group keeps from its foundation on.
+fn fixed(what: &str, is: &str, wanted: &str) -> Result<(), Outcome> {
+    if is == wanted {
+        return Ok(());
+    }
+    Err(Outcome::Refused(format!(
+        "the group was founded with the {what} {is} and keeps it, the specification says {wanted}: \
+         create another group, or correct the specification"
+    )))
+}
+
+fn difference<T: PartialEq + std::fmt::Display>(what: &str, is: &T, wanted: &T) -> Option<String> {
+    (is != wanted).then(|| format!("{what}: {is} -> {wanted}"))
+}
+
+/// Waits until as many members serve as are wanted, and says what it waits for.
+async fn settles(
+    client: &Client,
+    wanted: &Specification,
+    wait: u64,
+    screen: &Screen,
+) -> Result<(), Outcome> {
+    let end = Instant::now() + Duration::from_secs(wait);
+    let mut said = String::new();
+    loop {
+        let mut now = "no member says what it does".to_owned();
+        if let Ok(status) = client.status().await {
+            let members = status.members.len();
+            if members == wanted.initial as usize && status.waits.is_empty() {
+                screen.line(&format!(
+                    "group {} serves with {members} members",
+                    wanted.name
+                ));
+                return Ok(());
+            }
+            let waits = status.waits.first().cloned().unwrap_or_default();
+            now = format!("{members} of {} members; {waits}", wanted.initial);
+        }
+        if now != said {
+            screen.progress(&now);
+            said = now;
+        }
+        if Instant::now() > end {
+            return Err(Outcome::Waiting(format!(
+                "not complete within {wait} s: {said}"
+            )));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
