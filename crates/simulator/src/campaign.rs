@@ -2,7 +2,7 @@
 
 use wire::Version;
 
-use crate::plan::{Fault, Phase, Plan, Role, Strike, Upgrade, When};
+use crate::plan::{Fault, Phase, Plan, Role, Strike, Upgrade, When, Wish};
 use crate::random::Random;
 use crate::run::run;
 use crate::table::cells;
@@ -61,6 +61,9 @@ pub fn random_plan(seed: u64, targets: &[Vec<Version>]) -> Plan {
         upgrades,
         ..Plan::default()
     };
+    if aimed.is_none() && seed % 5 == 3 {
+        plan.wishes = wishes(seed, members, minimal);
+    }
     for (fault, role, phase) in aims {
         if recovers(phase) {
             // There is nothing to recover before somebody is gone.
@@ -131,6 +134,22 @@ pub fn survivors_plan(seed: u64, targets: &[Vec<Version>], reckless: bool) -> Pl
         plan.strikes.push(Strike { when, role, fault });
     }
     plan
+}
+
+/// A group that grows and shrinks in the middle of everything, and ends as it began.
+fn wishes(seed: u64, members: u32, minimal: u32) -> Vec<Wish> {
+    let mut random = Random::new(seed ^ 0x3157_0000_0000);
+    let other = *random.pick(&[1, 2, 4, 5, 6]).unwrap_or(&4);
+    let wish = |members: u32, at_ms| Wish {
+        members,
+        minimal: minimal.min(members - 1),
+        at_ms,
+    };
+    let first = random.range(0, 1_500);
+    vec![
+        wish(other, first),
+        wish(members, first + random.range(0, 800)),
+    ]
 }
 
 /// How many cells of the table each seed aims at.

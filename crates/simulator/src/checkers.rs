@@ -121,7 +121,7 @@ impl Checkers {
         membership: &Membership,
         living: &BTreeSet<MemberId>,
     ) {
-        let opinion = self.views.installed(member, membership, living);
+        let opinion = self.views.installed(member, ordered, membership, living);
         self.says("views", opinion);
         let opinion = self.order.has_begun(membership);
         self.says("transfer", opinion);

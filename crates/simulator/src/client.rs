@@ -40,6 +40,8 @@ pub(crate) enum Ticket {
     Upgrade(usize),
     /// What a guest asks; a request has its place in the history.
     Guest(Option<usize>),
+    /// Another number of members.
+    Wish,
     /// Another upgrade, asked for in the middle of one of the plan.
     Intruder,
 }

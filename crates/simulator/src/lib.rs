@@ -29,7 +29,7 @@ pub use campaign::{aimed_seeds, random_plan, shrink, survivors_plan};
 pub use checkers::Fault as Finding;
 pub use checkers::linearizable::{Specification, Timed, linearizable};
 pub use edition::{Edition, Manner};
-pub use plan::{Fault, Load, Phase, Plan, PlanError, Role, Strike, Upgrade, When};
+pub use plan::{Fault, Load, Phase, Plan, PlanError, Role, Strike, Upgrade, When, Wish};
 pub use random::Random;
 pub use run::{Report, run};
 pub use simulation::Simulation;

@@ -4,6 +4,7 @@
 //! group 3 hosts 4 minimal 1
 //! load bursts 2 of 32 every 64 ms, singles 2
 //! upgrade to 2.0.0 after 300 ms attempts 4 patience 2000 ms
+//! wish 5 minimal 2 at 100 ms
 //! at 120 ms pause leader 400 ms
 //! on turn-transfer crash donor
 //! ```
@@ -30,6 +31,8 @@ pub struct Plan {
     pub load: Load,
     /// The upgrades, one after the other.
     pub upgrades: Vec<Upgrade>,
+    /// Other numbers of members, one after the other.
+    pub wishes: Vec<Wish>,
     /// The faults.
     pub strikes: Vec<Strike>,
     /// Whether faults may take more than the group bears: then it has to wait, for ever.
@@ -64,6 +67,17 @@ pub struct Upgrade {
     pub patience_ms: u64,
     /// Whether another operator asks for the first version as soon as this one is accepted.
     pub contested: bool,
+}
+
+/// Other numbers of members that an operator asks for, again and again until he is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// How many members.
+    pub members: u32,
+    /// The least number of serving members.
+    pub minimal: u32,
+    /// When he begins, in milliseconds since the group was full, or as soon as the wish before is heard.
+    pub at_ms: u64,
 }
 
 /// One fault.
@@ -338,6 +352,7 @@ impl Default for Plan {
                 singles: 2,
             },
             upgrades: Vec::new(),
+            wishes: Vec::new(),
             strikes: Vec::new(),
             reckless: false,
         }
@@ -404,6 +419,14 @@ impl fmt::Display for Plan {
                 if upgrade.contested { " contested" } else { "" }
             )?;
         }
+        for wish in &self.wishes {
+            let Wish {
+                members,
+                minimal,
+                at_ms,
+            } = wish;
+            writeln!(f, "wish {members} minimal {minimal} at {at_ms} ms")?;
+        }
         for strike in &self.strikes {
             writeln!(f, "{strike}")?;
         }
@@ -469,6 +492,11 @@ impl Plan {
                     ..usual
                 });
             }
+            "wish" => self.wishes.push(Wish {
+                members: words.small(1)?,
+                minimal: words.after("minimal", self.minimal)?,
+                at_ms: words.after("at", 0)?,
+            }),
             "reckless" => self.reckless = true,
             "at" => {
                 let when = When::At(words.number(1)?);
@@ -483,7 +511,9 @@ impl Plan {
                 return Err(PlanError::Word {
                     what: "command",
                     found: other.to_owned(),
-                    known: vec!["seed", "group", "load", "upgrade", "at", "on", "reckless"],
+                    known: vec![
+                        "seed", "group", "load", "upgrade", "wish", "at", "on", "reckless",
+                    ],
                 });
             }
         }

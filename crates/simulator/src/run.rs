@@ -114,6 +114,7 @@ fn through(world: &mut World<'_>, rest_us: &mut u64) -> Option<()> {
     world.begin();
     // Upgrades follow each other; faults come when their time or their phase comes.
     until(world, u64::MAX, "the plan is through", |world| {
+        world.wish_if_due();
         let requested = world.requested;
         if requested.asked > requested.ended {
             world.upgrade_watched();
@@ -132,7 +133,9 @@ fn through(world: &mut World<'_>, rest_us: &mut u64) -> Option<()> {
             crate::plan::When::On(_) => now < patience,
             crate::plan::When::At(ms) => now <= began + ms * 1000,
         });
-        world.pending.is_empty() && world.now >= world.trouble_until
+        world.pending.is_empty()
+            && world.now >= world.trouble_until
+            && world.wished.heard == world.plan.wishes.len()
     })?;
     let calm = world.now;
     until(world, PEACE, "all members serve", |world| world.full())?;

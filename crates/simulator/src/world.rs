@@ -134,6 +134,7 @@ pub(crate) struct World<'a> {
     /// When the group was full: the plan's beginning.
     pub(crate) began: u64,
     pub(crate) requested: Requested,
+    pub(crate) wished: Wished,
     /// Members that have lost their power: nobody holds their exit.
     pub(crate) lost: BTreeSet<MemberId>,
     /// Why nothing could be ordered when that was last looked at.
@@ -152,6 +153,17 @@ pub(crate) struct Requested {
     pub(crate) ended: usize,
     /// When the last ended, or when the group was full.
     pub(crate) since: u64,
+}
+
+/// How far the plan's wishes are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wished {
+    /// How many were heard.
+    pub(crate) heard: usize,
+    /// Whether the next one is on its way.
+    pub(crate) asked: bool,
+    /// When it is asked again.
+    pub(crate) next_at: u64,
 }
 
 /// Where a process listens.
@@ -215,6 +227,7 @@ impl<'a> World<'a> {
             pending: Vec::new(),
             began: 0,
             requested: Requested::default(),
+            wished: Wished::default(),
             lost: BTreeSet::new(),
             waits: None,
             ended: None,

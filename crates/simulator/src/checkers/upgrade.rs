@@ -30,9 +30,11 @@ pub(crate) struct Upgrades {
 impl Upgrades {
     pub(crate) fn new(plan: &Plan, installation: &Installation) -> Upgrades {
         let first = installation.editions[0].binary.version.clone();
+        let wished = plan.wishes.iter().map(|wish| wish.members);
+        let most = wished.fold(plan.members, u32::max);
         Upgrades {
             upgrades: plan.upgrades.clone(),
-            members: u64::from(plan.members),
+            members: u64::from(most),
             allowed: BTreeSet::from([first]),
             running: None,
             known: BTreeSet::new(),

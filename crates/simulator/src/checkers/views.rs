@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use group::{Membership, View};
+use replica::ordered::Ordered;
 use wire::member::Member;
 use wire::{MemberId, Position};
 
@@ -22,6 +23,7 @@ impl Views {
     pub(crate) fn installed(
         &mut self,
         member: MemberId,
+        ordered: &Ordered,
         membership: &Membership,
         living: &BTreeSet<MemberId>,
     ) -> Opinion {
@@ -33,7 +35,7 @@ impl Views {
             if let Some((_, (incarnation, before))) = self.known.range(..view.position).next_back()
                 && *incarnation == membership.incarnation
             {
-                follows(before, view, living)?;
+                follows(before, view, ordered, living)?;
             }
         }
         let (_, known) = self
@@ -77,8 +79,9 @@ fn votes(membership: &Membership) -> Opinion {
 }
 
 /// What is so between two views, whatever happened in between: nobody overtakes an elder (§4.2), and
-/// who lives stays until another has its seat (design 4.4).
-fn follows(before: &View, after: &View, living: &BTreeSet<MemberId>) -> Opinion {
+/// who lives stays until another has its seat (design 4.4), or its seat is not wanted any more and all
+/// others have members.
+fn follows(before: &View, after: &View, ordered: &Ordered, living: &BTreeSet<MemberId>) -> Opinion {
     let stayed = |view: &View, other: &View| -> Vec<MemberId> {
         let ids = view.members.iter().map(|member| member.id);
         ids.filter(|id| other.member(*id).is_some()).collect()
@@ -95,7 +98,11 @@ fn follows(before: &View, after: &View, living: &BTreeSet<MemberId>) -> Opinion 
     }
     let lost = before.members.iter().find(|member| {
         let replaced = after.members.iter().any(|other| other.seat == member.seat);
-        after.member(member.id).is_none() && living.contains(&member.id) && !replaced
+        let has_member = |seat| before.members.iter().any(|other| other.seat == seat);
+        let surplus =
+            !ordered.wants(member.seat) && ordered.seats().all(|(seat, _)| has_member(seat));
+        let gone = after.member(member.id).is_none();
+        gone && living.contains(&member.id) && !replaced && !surplus
     });
     match lost {
         None => Ok(()),

@@ -7,12 +7,14 @@ use client::machine::{Answer, Asked, Input, Machine, Output};
 use client::{CallError, Options};
 use wire::Time;
 use wire::hello::Opener;
-use wire::log::UpgradeRequest;
+use wire::log::{SpecifyRequest, UpgradeRequest};
 
 use super::{Event, World, registry_address};
 use crate::client::{Customer, Rhythm, Session, Ticket};
 use crate::network::{Brought, ConnectionId, Parcel, Party, Place};
 
+/// How soon an operator whose wish was refused asks again.
+const WISH_AGAIN: u64 = 20_000;
 /// How long a request may take: longer than any trouble lasts, so that none may fail.
 const DEADLINE: Duration = Duration::from_secs(90);
 /// A single client asks again so long after a reply, at most: while nothing changes, and while
@@ -209,6 +211,7 @@ impl World<'_> {
             }
             (Ticket::Upgrade(number), answer) => self.upgrade_answered(number, answer),
             (Ticket::Guest(entry), answer) => self.guest_answered(client, ticket, entry, answer),
+            (Ticket::Wish, answer) => self.wish_answered(answer),
             (Ticket::Intruder, answer) => self.intruder_answered(answer),
         }
     }
@@ -297,6 +300,50 @@ impl World<'_> {
         let asked = Asked::Upgrade(Box::new(request));
         self.client_hears(0, Input::Ask { ticket, asked });
         self.client_wakes(0, self.now);
+    }
+
+    /// The operator asks for other numbers of members, if it is time and he waits for no answer.
+    pub(crate) fn wish_if_due(&mut self) {
+        let Some(wish) = self.plan.wishes.get(self.wished.heard).copied() else {
+            return;
+        };
+        let due = self.now >= self.began + wish.at_ms * 1_000 && self.now >= self.wished.next_at;
+        let Some((ordered, _)) = self.state().filter(|_| due && !self.wished.asked) else {
+            return;
+        };
+        let request = SpecifyRequest {
+            generation: ordered.generation() + 1,
+            initial: wish.members,
+            minimal: wish.minimal,
+            hosts: ordered.foundation().hosts.clone(),
+            token: self.wished.heard as u64 + 1,
+        };
+        self.wished.asked = true;
+        let customer = &mut self.customers[0];
+        let ticket = customer.next_ticket;
+        customer.next_ticket += 1;
+        customer.tickets.insert(ticket, Ticket::Wish);
+        let asked = Asked::Specify(Box::new(request));
+        self.client_hears(0, Input::Ask { ticket, asked });
+        self.client_wakes(0, self.now);
+    }
+
+    fn wish_answered(&mut self, answer: Result<Answer, CallError>) {
+        self.wished.asked = false;
+        self.wished.next_at = self.now + WISH_AGAIN;
+        match answer {
+            Ok(Answer::Accepted(position)) => {
+                let wish = self.plan.wishes[self.wished.heard];
+                self.wished.heard += 1;
+                let what = format!("{} members are wanted from {position} on", wish.members);
+                self.note_of("", "operator", what);
+            }
+            // An upgrade runs, or what he saw was not the last.
+            Ok(Answer::Refused(_)) | Err(_) => {}
+            Ok(other) => self
+                .checkers
+                .fail(format!("a wish was answered with {other:?}")),
+        }
     }
 
     /// Another operator asks for the first version, in the middle of the plan's upgrade (§2.1).
