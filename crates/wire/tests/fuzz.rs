@@ -231,6 +231,7 @@ fn documents_survive_whatever_stands_in_them() {
         effective: Version::new(1, 2, 3),
         initial: 3,
         minimal: 1,
+        generation: 1,
         stack: "PGMS:EGMI:Recovery:Upgrade".to_owned(),
         members: vec![member.clone()],
         joiners: vec![member],

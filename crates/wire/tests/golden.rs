@@ -151,7 +151,7 @@ fn wish() -> SpecifyRequest {
         generation: 2,
         initial: 5,
         minimal: 2,
-        hosts: foundation().hosts,
+        hosts: hosts(),
         token: 78,
     }
 }
@@ -202,11 +202,15 @@ fn found() -> Role {
         stack: "PGMS:EGMI:Recovery:Upgrade".to_owned(),
         initial: 3,
         minimal: 1,
-        hosts: vec![HostRecord {
-            name: "alpha".to_owned(),
-            daemon: address(7400),
-        }],
+        hosts: hosts(),
     })
+}
+
+fn hosts() -> Vec<HostRecord> {
+    vec![HostRecord {
+        name: "alpha".to_owned(),
+        daemon: address(7400),
+    }]
 }
 
 fn join_role() -> Role {

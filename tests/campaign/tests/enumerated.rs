@@ -51,6 +51,7 @@ fn plan(members: u32, fault: Fault, role: Role, phase: Phase, seed: u64) -> Plan
             patience_ms: 1_000,
             ..Upgrade::to(Version::new(2, 0, 0), 200)
         }],
+        wishes: Vec::new(),
         strikes,
         reckless: false,
     }

@@ -6,6 +6,7 @@
     reason = "tests of real processes have real threads and clocks"
 )]
 
+mod apply;
 mod bad_input;
 mod common;
 mod faults;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::common::{PATIENCE, World};
 
 /// `remex` with these arguments, told where the installation is.
-fn remex(world: &World, arguments: &[&str]) -> Output {
+pub(crate) fn remex(world: &World, arguments: &[&str]) -> Output {
     let daemons: Vec<String> = world
         .installation
         .hosts()
@@ -25,7 +25,7 @@ fn remex(world: &World, arguments: &[&str]) -> Output {
 }
 
 /// The exit code, and the one document on standard output.
-fn json(world: &World, arguments: &[&str]) -> (i32, Value) {
+pub(crate) fn json(world: &World, arguments: &[&str]) -> (i32, Value) {
     let output = remex(world, &[&["-o", "json"], arguments].concat());
     let text = String::from_utf8(output.stdout).unwrap();
     let document = serde_json::from_str(&text)
@@ -34,7 +34,7 @@ fn json(world: &World, arguments: &[&str]) -> (i32, Value) {
 }
 
 /// These arguments end with this code, and a reason that contains `why`.
-fn fails(world: &World, arguments: &[&str], code: i32, why: &str) {
+pub(crate) fn fails(world: &World, arguments: &[&str], code: i32, why: &str) {
     let (found, document) = json(world, arguments);
     let told = document["why"].as_str().unwrap_or_default();
     assert_eq!(found, code, "{arguments:?}: {document}");
@@ -47,7 +47,7 @@ fn fails(world: &World, arguments: &[&str], code: i32, why: &str) {
     assert!(told.contains(why), "{arguments:?}: {told}");
 }
 
-fn succeeds(world: &World, arguments: &[&str]) -> Value {
+pub(crate) fn succeeds(world: &World, arguments: &[&str]) -> Value {
     let (code, document) = json(world, arguments);
     assert_eq!(code, 0, "{arguments:?}: {document}");
     document

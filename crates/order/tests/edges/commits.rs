@@ -12,16 +12,15 @@ fn hold(
     (from, to): (u64, u64),
     so: impl Fn(&EngineMessage) -> bool,
 ) -> Vec<(MemberId, MemberId, Output)> {
-    let (held, rest) =
-        std::mem::take(&mut world.wire)
-            .into_iter()
-            .partition(|(sender, receiver, output)| {
-                let message = match output {
-                    Output::Send { message, .. } => message,
-                    _ => return false,
-                };
-                (*sender, *receiver) == (id(from), id(to)) && so(message)
-            });
+    let is_held = |(sender, receiver, output): &(MemberId, MemberId, Output)| {
+        let Output::Send { message, .. } = output else {
+            return false;
+        };
+        (*sender, *receiver) == (id(from), id(to)) && so(message)
+    };
+    let (held, rest) = std::mem::take(&mut world.wire)
+        .into_iter()
+        .partition(is_held);
     world.wire = rest;
     Vec::from(held)
 }

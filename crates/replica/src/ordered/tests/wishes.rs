@@ -32,9 +32,11 @@ fn ask(world: &mut World, request: SpecifyRequest) -> Option<String> {
     world.happened.clear();
     let before = world.ordered.clone();
     world.run(Act::Propose(Proposal::Specify(request)));
-    let refused = world.happened.iter().find_map(|what| match what {
-        Happened::SpecifyRefused { why, .. } => Some(why.to_string()),
-        _ => None,
+    let refused = world.happened.iter().find_map(|what| {
+        let Happened::SpecifyRefused { why, .. } = what else {
+            return None;
+        };
+        Some(why.to_string())
     });
     if refused.is_some() {
         assert_eq!(world.ordered, before, "a refusal changes nothing");
@@ -156,7 +158,8 @@ fn what_cannot_be_met_is_refused_with_the_reason() {
         change(&mut request);
         ask(world, request).expect("it is refused")
     };
-    let expected: [(fn(&mut SpecifyRequest), &str); 5] = [
+    type Spoil = fn(&mut SpecifyRequest);
+    let expected: [(Spoil, &str); 5] = [
         (|wish| wish.initial = 0, "0 members; ask for 1 to 99"),
         (
             |wish| wish.minimal = 4,
