@@ -48,6 +48,8 @@ pub struct Total {
     pub upgrades: (u64, u64),
     /// The longest that a group took to come to rest after its faults.
     pub longest_rest: Duration,
+    /// The longest time without a reply to anybody, whatever happened, and the seed.
+    pub longest_gap: (Duration, u64),
     /// The faults that came.
     pub table: Table,
     /// Seeds that were run beyond those, for cells of the table that none of them had reached.
@@ -177,6 +179,8 @@ impl Total {
         self.upgrades.0 += done as u64;
         self.upgrades.1 += report.upgrades.len() as u64;
         self.longest_rest = self.longest_rest.max(Duration::from_micros(report.rest_us));
+        let gap = Duration::from_micros(report.longest_gap_us);
+        self.longest_gap = self.longest_gap.max((gap, ran.seed));
         self.table.add(&report.table);
         let counts = report.answered >= OPERATIONS_MIN
             && report

@@ -170,7 +170,7 @@ fn tell(total: &Total) -> ExitCode {
         "{} seeds and {} more aimed at what they had not tried in {:.1} s ({:.0} per minute), \
          {} counted; {:.0} times real time per core, \
          {:.0} events and {:.0} requests per second of a core, {:.0} requests per simulated second; \
-         {} of {} upgrades done; at rest after at most {:.1} s",
+         {} of {} upgrades done; at rest after at most {:.1} s; nobody was answered for at most {:.0} ms (seed {})",
         total.seeds,
         total.aimed,
         total.took.as_secs_f64(),
@@ -183,6 +183,8 @@ fn tell(total: &Total) -> ExitCode {
         total.upgrades.0,
         total.upgrades.1,
         total.longest_rest.as_secs_f64(),
+        total.longest_gap.0.as_secs_f64() * 1e3,
+        total.longest_gap.1,
     );
     let missing = if total.seeds >= FULL_TABLE_FROM {
         total.table.missing()
