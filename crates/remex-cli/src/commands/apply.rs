@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use client::{Client, WishError};
+use manager::placement::{self, Candidate};
 use manager::specification::Specification;
 use serde_json::json;
 use wire::Version;
@@ -63,36 +64,38 @@ fn offered(wanted: Specification) -> Result<Specification, Outcome> {
     Err(Outcome::Refused(missing.to_owned()))
 }
 
-/// The hosts that may run members, in the order of the specification, or all.
-fn hosts(found: &[Inventory], wanted: &Specification) -> Result<Vec<HostRecord>, Outcome> {
-    let record = |host: &Inventory| HostRecord {
+/// The hosts that may run members of this version, in the order of their seats.
+fn hosts(
+    found: &[Inventory],
+    wanted: &Specification,
+    version: &Version,
+    present: &[String],
+) -> Result<Vec<HostRecord>, Outcome> {
+    let candidate = |host: &Inventory| Candidate {
         name: host.host.clone(),
-        daemon: host.daemon,
+        load: host
+            .replicas
+            .iter()
+            .filter(|r| r.group != wanted.name)
+            .count(),
+        has_version: has(host, &wanted.service, version),
     };
-    let names = &wanted.placement.hosts;
-    let hosts: Vec<HostRecord> = if names.is_empty() {
-        found.iter().map(record).collect()
-    } else {
-        let named = |name: &String| found.iter().find(|host| host.host == *name).map(record);
-        names.iter().filter_map(named).collect()
+    let candidates: Vec<Candidate> = found.iter().map(candidate).collect();
+    let placed = placement::place(wanted, present, &candidates);
+    let placed = placed.map_err(|why| Outcome::Refused(why.to_string()))?;
+    let record = |name: &String| {
+        let host = found.iter().find(|host| host.host == *name)?;
+        Some(HostRecord {
+            name: host.host.clone(),
+            daemon: host.daemon,
+        })
     };
-    let there = |name: &&String| hosts.iter().all(|host| host.name != **name);
-    let absent: Vec<&str> = names.iter().filter(there).map(String::as_str).collect();
-    if !absent.is_empty() {
-        return Err(Outcome::Refused(format!(
-            "no daemon of {} answered: start it, or name other hosts",
-            absent.join(", ")
-        )));
-    }
-    if hosts.len() < wanted.initial as usize && !wanted.placement.together {
-        return Err(Outcome::Refused(format!(
-            "{} members need as many hosts, and there are {}: start more daemons, lower the initial \
-             redundancy, or allow members to run together (placement.together)",
-            wanted.initial,
-            hosts.len()
-        )));
-    }
-    Ok(hosts)
+    Ok(placed.iter().filter_map(record).collect())
+}
+
+fn has(host: &Inventory, service: &str, version: &Version) -> bool {
+    let mut binaries = host.binaries.iter();
+    binaries.any(|known| known.service == service && known.binary.version == *version)
 }
 
 async fn create(
@@ -102,11 +105,11 @@ async fn create(
     args: &ApplyArgs,
     screen: &Screen,
 ) -> Result<(), Outcome> {
-    let hosts = hosts(found, wanted)?;
     let version = match &wanted.version {
         Some(version) => Version(version.clone()),
-        None => highest(found, &wanted.service)?,
+        None => highest(found, wanted)?,
     };
+    let hosts = hosts(found, wanted, &version, &[])?;
     screen.line(&format!(
         "+ group {}: {} {version}, {} members of which {} must serve, on {}",
         wanted.name,
@@ -135,15 +138,14 @@ async fn create(
     create::create(at, &chosen, args, screen).await
 }
 
-/// The highest version that lies on every host.
-fn highest(found: &[Inventory], service: &str) -> Result<Version, Outcome> {
-    let has = |host: &Inventory, version: &Version| {
-        let mut binaries = host.binaries.iter();
-        binaries.any(|known| known.service == service && known.binary.version == *version)
-    };
-    let all = found.iter().flat_map(|host| &host.binaries);
+/// The highest version that lies wherever members may run.
+fn highest(found: &[Inventory], wanted: &Specification) -> Result<Version, Outcome> {
+    let (service, pinned) = (&wanted.service, &wanted.placement.hosts);
+    let may_run = |host: &&Inventory| pinned.is_empty() || pinned.contains(&host.host);
+    let hosts = || found.iter().filter(may_run);
+    let all = hosts().flat_map(|host| &host.binaries);
     all.map(|known| &known.binary.version)
-        .filter(|version| found.iter().all(|host| has(host, version)))
+        .filter(|version| hosts().all(|host| has(host, service, version)))
         .max()
         .cloned()
         .ok_or_else(|| {
@@ -161,7 +163,6 @@ async fn change(
     args: &ApplyArgs,
     screen: &Screen,
 ) -> Result<(), Outcome> {
-    let hosts = hosts(found, wanted)?;
     fixed("service", &status.service, &wanted.service)?;
     fixed("stack", &status.stack, &wanted.stack)?;
     if let Some(version) = &wanted.version
@@ -172,7 +173,8 @@ async fn change(
             status.effective, wanted.name
         ));
     }
-    let before: Vec<&str> = status.hosts.iter().map(|host| host.host.as_str()).collect();
+    let before: Vec<String> = status.hosts.iter().map(|host| host.host.clone()).collect();
+    let hosts = hosts(found, wanted, &status.effective, &before)?;
     let changes: Vec<String> = [
         difference("initial", &status.initial, &wanted.initial),
         difference("minimal", &status.minimal, &wanted.minimal),
