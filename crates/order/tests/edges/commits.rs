@@ -16,9 +16,8 @@ fn hold(
         std::mem::take(&mut world.wire)
             .into_iter()
             .partition(|(sender, receiver, output)| {
-                let message = match output {
-                    Output::Send { message, .. } => message,
-                    _ => return false,
+                let Output::Send { message, .. } = output else {
+                    return false;
                 };
                 (*sender, *receiver) == (id(from), id(to)) && so(message)
             });

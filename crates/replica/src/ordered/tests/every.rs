@@ -105,7 +105,7 @@ impl Small {
         self.stays(at) && self.members[at].version == 1
     }
 
-    fn new(&self, at: usize) -> bool {
+    fn upgraded(&self, at: usize) -> bool {
         self.members[at].version == 2
     }
 
@@ -200,14 +200,14 @@ impl Small {
             Err(NotYet::HandOver { leader, to }) => {
                 let (leader, to) = (member(leader), member(to));
                 assert!(self.leads(leader) && candidates == [leader]);
-                assert!(others(leader).any(|at| at == to) && self.new(to));
-                let free = |at: &usize| self.new(*at) && !self.gives(*at);
+                assert!(others(leader).any(|at| at == to) && self.upgraded(to));
+                let free = |at: &usize| self.upgraded(*at) && !self.gives(*at);
                 assert!(!self.gives(to) || !others(leader).any(|at| free(&at)));
             }
             Err(NotYet::LeaderLast { leader }) => {
                 let leader = member(leader);
                 assert!(self.leads(leader) && candidates == [leader]);
-                assert!(others(leader).count() > 0 && !others(leader).any(|at| self.new(at)));
+                assert!(others(leader).count() > 0 && !others(leader).any(|at| self.upgraded(at)));
             }
         }
     }
@@ -271,12 +271,12 @@ impl Small {
     }
 
     fn check_activation(&self, situation: &Situation) {
-        let at_target = |seat: &u32| {
-            let here = |at: usize| self.serves(at) && self.new(at);
+        let filled_anew = |seat: &u32| {
+            let here = |at: usize| self.serves(at) && self.upgraded(at);
             self.all()
                 .any(|at| here(at) && self.members[at].seat == *seat)
         };
-        let lacks: Vec<u32> = self.seats().filter(|seat| !at_target(seat)).collect();
+        let lacks: Vec<u32> = self.seats().filter(|seat| !filled_anew(seat)).collect();
         match activation(&situation.ordered, &situation.membership) {
             Ok(_) => {
                 assert!(lacks.len() < 2 && lacks.iter().all(|seat| self.ready(*seat, 2)));
