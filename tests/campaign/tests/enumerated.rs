@@ -135,7 +135,17 @@ fn must(members: u32, (fault, role, phase): Cell) -> Ending {
         Fault::Crash => voters == 1 && is_voter(role, phase),
         // Nobody tells: only a majority may go on.
         Fault::PowerOff => voters <= 2 && is_beside_a_voter(members, role, phase),
-        _ => false,
+        Fault::Pause(_)
+        | Fault::Isolate(_)
+        | Fault::Deafen(_)
+        | Fault::Mute(_)
+        | Fault::Flap(_)
+        | Fault::Slow(_)
+        | Fault::SlowDisk(_)
+        | Fault::WrongClock
+        | Fault::Cut
+        | Fault::Forget
+        | Fault::Weather(_) => false,
     };
     if lost { Ending::Lost } else { Ending::Borne }
 }
