@@ -229,3 +229,174 @@ impl Step {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use raft::{Config, RawNode};
+    use slog::{Discard, Logger, o};
+
+    use super::*;
+    use crate::log::Log;
+
+    fn id(number: u64) -> MemberId {
+        MemberId::new(number).expect("tests count from 1")
+    }
+
+    /// All configurations of up to four members, each a voter, a learner or neither.
+    fn all() -> Vec<Configuration> {
+        let mut all = Vec::new();
+        for code in 0..81 {
+            let is = |member: u32, what: u32| code / 3_u32.pow(member) % 3 == what;
+            let those = |what| (0..4).filter(move |&at| is(at, what));
+            let ids = |what| those(what).map(|at| id(u64::from(at) + 1)).collect();
+            let configuration = Configuration {
+                voters: ids(1),
+                learners: ids(2),
+                ..Configuration::default()
+            };
+            if !configuration.voters.is_empty() {
+                all.push(configuration);
+            }
+        }
+        all
+    }
+
+    /// All steps that can be taken from a configuration that is not joint.
+    fn steps(configuration: &Configuration) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for member in (1..=4).map(id) {
+            if !configuration.contains(member) {
+                steps.push(Step::Admit(member));
+            } else if configuration.voters != [member] {
+                steps.push(Step::Remove(member));
+            }
+            if configuration.learners.contains(&member) {
+                steps.push(Step::Promote(member));
+                let leavers = configuration.voters.iter();
+                steps.extend(leavers.map(|&leaver| Step::Swap {
+                    joiner: member,
+                    leaver,
+                }));
+            }
+        }
+        steps
+    }
+
+    /// What the engine makes of these steps, one after the other.
+    fn by_engine(configuration: &Configuration, steps: &[Step]) -> Configuration {
+        let log = Log::new(&Start {
+            position: Position(1),
+            term: 1,
+            configuration: configuration.clone(),
+            tail: Tail::empty(Position(1), 1),
+        });
+        let config = Config {
+            id: 9,
+            applied: 1,
+            ..Config::default()
+        };
+        let logger = Logger::root(Discard, o!());
+        let mut node = RawNode::new(&config, log, &logger).expect("valid");
+        let states = steps.iter().map(|step| {
+            let applied = node.apply_conf_change(&step.to_engine());
+            Configuration::from_engine(&applied.expect("it fits"))
+        });
+        states.last().expect("there are steps")
+    }
+
+    /// The members that decide, as sets: a majority of each half.
+    fn quorums(configuration: &Configuration) -> Vec<u64> {
+        let votes = |half: &[MemberId], set: u64| {
+            let voted = half.iter().filter(|voter| set >> voter.number() & 1 == 1);
+            half.is_empty() || 2 * voted.count() > half.len()
+        };
+        let both =
+            |set: &u64| votes(&configuration.voters, *set) && votes(&configuration.outgoing, *set);
+        (0..32).filter(both).collect()
+    }
+
+    /// Survivors foresee what changes would make that are not applied yet: exactly what the engine
+    /// makes of them, and joint where it is.
+    #[test]
+    fn what_any_step_would_make_is_what_the_engine_makes_of_it() {
+        let mut swaps = 0;
+        for configuration in all() {
+            for step in steps(&configuration) {
+                let after = configuration.after(&step.to_engine());
+                assert_eq!(after, by_engine(&configuration, &[step]), "{step:?}");
+                if after.joint() {
+                    swaps += 1;
+                    let settled = after.after(&Step::Settle.to_engine());
+                    let both = by_engine(&configuration, &[step, Step::Settle]);
+                    assert_eq!(settled, both, "{step:?}");
+                }
+            }
+        }
+        assert!(swaps > 100, "{swaps}");
+    }
+
+    /// A swap neither adds a vote nor takes one away, in any half; every other step does so with one
+    /// vote or none.
+    #[test]
+    fn a_successor_gets_exactly_the_vote_that_it_replaces() {
+        for configuration in all() {
+            for step in steps(&configuration) {
+                let after = configuration.after(&step.to_engine());
+                let had = |member: MemberId| usize::from(configuration.votes(member));
+                let votes = configuration.voters.len();
+                let wanted = match step {
+                    Step::Admit(_) | Step::Swap { .. } => votes,
+                    Step::Promote(_) => votes + 1,
+                    Step::Remove(member) => votes - had(member),
+                    Step::Settle => panic!("none of these are joint"),
+                };
+                assert_eq!(after.voters.len(), wanted, "{configuration:?} {step:?}");
+                let Step::Swap { joiner, leaver } = step else {
+                    assert!(!after.joint());
+                    continue;
+                };
+                assert_eq!(after.outgoing, configuration.voters);
+                let settled = after.after(&Step::Settle.to_engine());
+                assert_eq!((settled.voters.len(), settled.joint()), (votes, false));
+                let others = |voters: &[MemberId], without| {
+                    let others = voters.iter().filter(|voter| **voter != without);
+                    others.copied().collect::<Vec<_>>()
+                };
+                assert!(settled.votes(joiner) && !settled.contains(leaver));
+                let stay = others(&configuration.voters, leaver);
+                assert_eq!(others(&settled.voters, joiner), stay);
+            }
+        }
+    }
+
+    /// Whoever decides by one configuration has a part in what is decided by the next one.
+    #[test]
+    fn majorities_of_neighbouring_configurations_share_a_member() {
+        let share = |one: &Configuration, next: &Configuration| {
+            let next = quorums(next);
+            for quorum in quorums(one) {
+                assert!(next.iter().all(|other| quorum & other != 0), "{one:?}");
+            }
+        };
+        for configuration in all() {
+            for set in 0..32_u64 {
+                let reached = |member: MemberId| set >> member.number() & 1 == 1;
+                let decides = quorums(&configuration).contains(&set);
+                assert_eq!(configuration.majority(reached), decides);
+            }
+            for step in steps(&configuration) {
+                let after = configuration.after(&step.to_engine());
+                share(&configuration, &configuration);
+                share(&configuration, &after);
+                if after.joint() {
+                    for set in 0..32_u64 {
+                        let reached = |member: MemberId| set >> member.number() & 1 == 1;
+                        let decides = quorums(&after).contains(&set);
+                        assert_eq!(after.majority(reached), decides, "{after:?}");
+                    }
+                    share(&after, &after.after(&Step::Settle.to_engine()));
+                }
+            }
+        }
+    }
+}

@@ -189,4 +189,49 @@ mod tests {
             [false, true]
         );
     }
+
+    /// Three voters, each with any of four logs or unheard: whoever heard the same ranks them alike, so
+    /// that in each pause exactly one campaigns, in as many pauses as there are voters each once, and
+    /// of the first term nobody before one with a shorter log.
+    #[test]
+    fn each_pause_has_one_candidate_and_each_voter_its_pause() {
+        let live = [1, 2, 3].map(id);
+        let logs = [None, Some((1, 1)), Some((1, 2)), Some((2, 1)), Some((2, 2))];
+        for code in 0..125_usize {
+            let log = |at: usize| logs[code / 5_usize.pow(at as u32) % 5];
+            for term in 5..8 {
+                let mut nudges = live.map(|_| Nudge::new(Time(0), 5));
+                for nudge in &mut nudges {
+                    for (at, member) in live.into_iter().enumerate() {
+                        if let Some((last_term, last_index)) = log(at) {
+                            let reach = Reach {
+                                last_term,
+                                last_index,
+                                term: 5,
+                            };
+                            nudge.heard(member, reach);
+                        }
+                    }
+                    nudge.renew(Time(0), term);
+                }
+                let mut candidates = Vec::new();
+                for pause in 1..=3 {
+                    let now = Time(pause * 15_000);
+                    let campaigns = nudges.iter_mut().zip(live).enumerate();
+                    let campaigns = campaigns.filter_map(|(at, (nudge, me))| {
+                        nudge.campaigns(now, me, &live).then_some(at)
+                    });
+                    let campaigns: Vec<usize> = campaigns.collect();
+                    assert_eq!(campaigns.len(), 1, "{code} {term}");
+                    candidates.extend(campaigns);
+                }
+                let ranked = candidates
+                    .windows(2)
+                    .all(|pair| log(pair[0]) >= log(pair[1]));
+                assert!(term > 5 || ranked, "{code}: {candidates:?}");
+                candidates.sort_unstable();
+                assert_eq!(candidates, [0, 1, 2], "{code} {term}");
+            }
+        }
+    }
 }

@@ -344,40 +344,45 @@ mod tests {
         .collect()
     }
 
-    /// Every two configurations, and every set of dead: who goes on has a part in every decision
-    /// that the dead may have taken, and nobody who is not asked to stand back can take another.
+    /// Every two configurations, the other one coming or not over yet, and every set of dead: who goes
+    /// on has a part in every decision that the dead may have taken, and nobody who is not asked to
+    /// stand back can take another. And whoever may go on so does.
     #[test]
     fn nobody_goes_on_past_a_decision_of_the_dead_or_beside_another() {
         let all = all();
         let quorums: Vec<_> = all.iter().map(quorums).collect();
         let mut went_on = 0;
         for (present, now) in all.iter().zip(&quorums) {
-            for (coming, next) in all.iter().zip(&quorums) {
-                let reign = Reign {
-                    before: Before::Over,
+            for (other, then) in all.iter().zip(&quorums) {
+                let reign = |before, coming| Reign {
+                    before,
                     present: present.clone(),
-                    coming: vec![coming.clone()],
+                    coming,
                 };
+                let coming = reign(Before::Over, vec![other.clone()]);
+                let lasts = reign(Before::Lasts(other.clone()), Vec::new());
+                let unknown = reign(Before::Unknown, vec![other.clone()]);
                 for bits in 0..16_u64 {
                     let is_dead = |number: &u64| bits & (1 << (number - 1)) != 0;
                     let dead: BTreeSet<_> = (1..=4).filter(is_dead).map(id).collect();
+                    let stuck = !now.iter().any(|quorum| quorum.is_disjoint(&dead));
+                    let mut decisions = now.iter().chain(then);
+                    let safe = !decisions.any(|quorum| quorum.is_subset(&dead));
                     let lives = |number: &u64| !is_dead(number);
                     for me in (1..=4).filter(lives).map(id) {
-                        let Ok(others) = survivors(me, &reign, &dead) else {
-                            continue;
-                        };
+                        assert!(survivors(me, &unknown, &dead).is_err());
+                        let found = survivors(me, &coming, &dead).ok();
+                        assert_eq!(found, survivors(me, &lasts, &dead).ok());
+                        let may = present.votes(me) && stuck && safe;
+                        assert_eq!(found.is_some(), may, "{coming:?} {dead:?} {me}");
+                        let Some(others) = found else { continue };
                         went_on += 1;
-                        let mut all_out = dead.clone();
-                        all_out.extend(&others);
-                        for quorum in now.iter().chain(next) {
-                            assert!(!quorum.is_subset(&dead), "{reign:?} {dead:?}");
-                            let beside = quorum
-                                .iter()
-                                .any(|voter| *voter == me || all_out.contains(voter));
-                            assert!(beside, "{reign:?} {dead:?} {me}");
+                        let out = |voter: &MemberId| {
+                            *voter == me || dead.contains(voter) || others.contains(voter)
+                        };
+                        for quorum in now.iter().chain(then) {
+                            assert!(quorum.iter().any(out), "{coming:?} {dead:?} {me}");
                         }
-                        assert!(!now.iter().any(|quorum| quorum.is_disjoint(&dead)));
-                        assert!(present.votes(me));
                     }
                 }
             }
@@ -385,27 +390,41 @@ mod tests {
         assert!(went_on > 1_000, "{went_on}");
     }
 
-    /// The other direction: if the dead could not have decided anything alone and nothing goes on
-    /// by itself, somebody that lives and has a vote may go on.
+    /// Three that would go on, with any of four logs each: one has the best; the others stand back behind
+    /// it, and it goes on when it has heard so of both. No other ever does, whoever has stood back.
     #[test]
-    fn whoever_may_go_on_does() {
-        for present in all() {
-            let quorums = quorums(&present);
-            for bits in 0..16_u64 {
-                let is_dead = |number: &u64| bits & (1 << (number - 1)) != 0;
-                let dead: BTreeSet<_> = (1..=4).filter(is_dead).map(id).collect();
-                let stuck = !quorums.iter().any(|quorum| quorum.is_disjoint(&dead));
-                let safe = !quorums.iter().any(|quorum| quorum.is_subset(&dead));
-                let reign = Reign {
-                    before: Before::Over,
-                    present: present.clone(),
-                    coming: Vec::new(),
-                };
-                let living = (1..=4).map(id).filter(|member| !dead.contains(member));
-                for me in living.filter(|&member| present.votes(member)) {
-                    let may = survivors(me, &reign, &dead).is_ok();
-                    assert_eq!(may, stuck && safe, "{present:?} {dead:?} {me}");
+    fn of_any_three_that_would_go_on_one_does() {
+        let members = [1, 2, 3].map(id);
+        let logs = [(1, 1), (1, 2), (2, 1), (2, 2)].map(|(last_term, last_index)| Reach {
+            last_term,
+            last_index,
+            term: 9,
+        });
+        for code in 0..64_usize {
+            let reaches = [code & 3, code >> 2 & 3, code >> 4].map(|log| logs[log]);
+            let all = || members.into_iter().zip(reaches);
+            let mut want = Heard::default();
+            all().for_each(|(member, reach)| want.wants(member, reach));
+            let nobody = BTreeSet::new();
+            let stays =
+                |&(me, reach): &(MemberId, Reach)| want.better(me, reach, &nobody).is_empty();
+            let (best, rest): (Vec<_>, Vec<_>) = all().partition(stays);
+            let [(best, its)] = best[..] else {
+                panic!("{best:?} of {reaches:?}")
+            };
+            let log = |reach: Reach| (reach.last_term, reach.last_index);
+            assert!(rest.iter().all(|(_, reach)| log(*reach) <= log(its)));
+            for said in 0..8 {
+                let has_said = |member: MemberId| said >> (member.number() - 1) & 1 == 1;
+                let mut heard = Heard::default();
+                for (member, reach) in all().filter(|(member, _)| has_said(*member)) {
+                    heard.stands_back(member, reach);
                 }
+                let others = |me| members.into_iter().filter(|other| *other != me).collect();
+                let goes_on = |me, reach| heard.missing(me, reach, &others(me)).is_empty();
+                let both = rest.iter().all(|(member, _)| has_said(*member));
+                assert_eq!(goes_on(best, its), both);
+                assert!(!rest.iter().any(|(me, reach)| goes_on(*me, *reach)));
             }
         }
     }

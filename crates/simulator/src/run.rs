@@ -38,6 +38,8 @@ pub struct Report {
     pub lasted_us: u64,
     /// The longest time without any reply, in virtual microseconds.
     pub longest_gap_us: u64,
+    /// How long nobody had had a reply when the run ended, in virtual microseconds.
+    pub silent_us: u64,
     /// Events that happened.
     pub events: u64,
     /// How the upgrades ended.
@@ -82,6 +84,7 @@ pub fn run(installation: &Installation, plan: &Plan) -> Report {
         views: world.checkers.views.count(),
         lasted_us: world.now,
         longest_gap_us: world.checkers.replies.longest_gap,
+        silent_us: world.now - world.checkers.replies.last_reply,
         events: world.trace.events,
         upgrades: world.checkers.upgrade.ends.clone(),
         upgrades_ms: world.checkers.upgrade.took_ms.clone(),

@@ -57,8 +57,10 @@ fn whatever_survivors_bear_is_borne() {
     let runs = runs(false);
     assert!(runs.failed.is_empty(), "seeds {:?}", runs.failed);
     assert!(runs.survivals > 30, "{}", runs.survivals);
-    // Only moments in which a change was on its way.
-    assert!(runs.lost.len() < 8, "{:?}", runs.lost);
+    // Only where no daemon ran that could have written down who died.
+    let uncertain = |why: &String| why == "a death is not certain";
+    assert!(runs.lost.iter().all(uncertain), "{:?}", runs.lost);
+    assert!(runs.lost.len() < 3, "{:?}", runs.lost);
 }
 
 #[test]
@@ -88,6 +90,19 @@ fn one_of_two_goes_on_and_the_group_grows_again() {
         let report = run(&format!("group 2 hosts 4 minimal 1\nat 100 crash {role}"));
         assert_eq!((report.survivals, report.lost), (1, None));
         assert!(report.longest_gap_us < 100_000, "{}", report.longest_gap_us);
+    }
+}
+
+/// The swap's end stands in its log, and would take it out; but nobody had decided that.
+#[test]
+fn who_goes_on_stays_though_its_own_log_takes_it_out() {
+    for seed in 1..=6 {
+        let plan = format!(
+            "seed {seed}\ngroup 2 hosts 4 minimal 1\nupgrade to 2.0.0\non swap crash leader"
+        );
+        let report = run(&plan);
+        assert_eq!((report.survivals, report.lost), (1, None));
+        assert_eq!(report.upgrades, ["done"]);
     }
 }
 

@@ -12,6 +12,7 @@ use wire::{MemberId, OrderedTime, Position};
 use super::propose::origin;
 use super::{Delivered, Group, Output, Survived};
 use crate::clock::Now;
+use crate::parting::Parting;
 
 impl Group {
     pub(super) fn ordered(&mut self, now: Now, output: order::Output, out: &mut Vec<Output>) {
@@ -168,6 +169,8 @@ impl Group {
         let without = left.iter().map(fate).collect();
         let own = self.own.clone().expect("who has a vote stood in a view");
         Arc::make_mut(&mut self.membership).survived(position, own, configuration);
+        // The end of the log may have taken us out: that was in the life that ends here.
+        self.parting = Parting::default();
         // What others still had under way is over, and nobody can be brought here by replaying.
         self.floor = Position(position.0 - 1);
         self.joiners.keep(|_| false, |_| false);

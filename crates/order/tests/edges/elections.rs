@@ -94,6 +94,29 @@ fn who_looks_for_a_leader_that_lives_hears_of_it() {
     assert_eq!(world.get(2).deadline(), None);
 }
 
+/// A leader that has heard of a later term leads no more. Its word of that may be lost while others
+/// still hear it; whoever hears of the later term forgets it, and votes.
+#[test]
+fn a_leader_of_an_older_term_is_not_waited_for() {
+    let mut world = World::of(3);
+    let now = Time(world.now);
+    world.order(1).hand_over(now, id(3)).unwrap();
+    world.until("the named one campaigns", |world| {
+        world.get(3).term() > world.get(1).term()
+    });
+    // Only the leader gets that, and what it says from now on comes to nobody.
+    let mute = [(id(1), id(2)), (id(1), id(3))];
+    world.cut.extend(mute);
+    world.cut.insert((id(3), id(2)));
+    world.step();
+    world.cut.remove(&(id(3), id(2)));
+    assert_eq!(world.get(1).term(), world.get(3).term());
+    assert_eq!(world.get(2).leader(), Some(id(1)), "it has not heard");
+    world.until("the others go on", |world| {
+        world.get(2).leads() || world.get(3).leads()
+    });
+}
+
 /// Recipe: nudge. A certain death skips every wait.
 #[test]
 fn after_a_certain_death_another_leads_within_milliseconds() {

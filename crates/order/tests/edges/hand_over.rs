@@ -151,3 +151,27 @@ fn a_learner_or_a_silent_member_cannot_be_handed_leadership() {
         Err(Refusal::CannotLead)
     );
 }
+
+/// Recipe: hand-over, only to a member that has reported its promotion. The engine would wait until it
+/// has it, and requests with it.
+#[test]
+fn who_has_not_reported_its_promotion_cannot_be_handed_leadership() {
+    let mut world = World::of(3);
+    world.join(4);
+    world.cut.insert((id(1), id(4)));
+    world.change(Step::Promote(id(4)));
+    world.quiet();
+    assert!(world.get(1).configuration().voters.contains(&id(4)));
+    let now = Time(world.now);
+    assert_eq!(
+        world.order(1).hand_over(now, id(4)),
+        Err(Refusal::CannotLead)
+    );
+    assert!(!world.get(1).hands_over(), "requests are taken");
+    world.cut.clear();
+    world.order(1).connected();
+    world.quiet();
+    let now = Time(world.now);
+    world.order(1).hand_over(now, id(4)).unwrap();
+    world.until("it leads", |world| world.get(4).leads());
+}

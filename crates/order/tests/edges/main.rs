@@ -6,6 +6,7 @@ mod commits;
 mod elections;
 mod hand_over;
 mod joiners;
+mod links;
 mod memory;
 mod messages;
 mod reads;

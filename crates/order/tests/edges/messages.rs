@@ -90,3 +90,43 @@ proptest::proptest! {
         }
     }
 }
+
+/// Two entries, at any two positions around the end of the log: only those that follow it and each
+/// other are taken.
+#[test]
+fn an_append_whose_entries_do_not_follow_is_refused() {
+    let end = World::of(3).get(2).last().0;
+    let near = end - 2..=end + 4;
+    for (first, second) in near.clone().flat_map(|a| near.clone().map(move |b| (a, b))) {
+        let mut world = World::of(3);
+        let term = world.get(1).term();
+        let entries = [first, second].map(|index| LogEntry {
+            kind: LogEntryKind::Normal,
+            term,
+            index,
+            data: Bytes::from_static(b"sent"),
+            context: Bytes::new(),
+        });
+        let now = Time(world.now);
+        world.order(2).step(EngineMessage {
+            kind: EngineKind::Append,
+            from: 1,
+            to: 2,
+            term,
+            log_term: term,
+            index: end,
+            commit: end,
+            commit_term: 0,
+            reject: false,
+            reject_hint: 0,
+            priority: 0,
+            context: Bytes::new(),
+            entries: entries.into(),
+        });
+        world.order(2).turn(now, &mut Vec::new());
+        let follow = (first, second) == (end + 1, end + 2);
+        let last = if follow { end + 2 } else { end };
+        assert_eq!(world.get(2).last().0, last, "{first} {second}");
+        assert_eq!(world.get(2).committed().0, end);
+    }
+}

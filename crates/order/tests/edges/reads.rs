@@ -56,6 +56,21 @@ fn a_read_is_asked_again_until_a_leader_answers() {
     );
 }
 
+/// Edge: a read is dropped when the leader is lost. Who follows the next one asks it at once, long
+/// before it would ask again by itself.
+#[test]
+fn a_read_is_asked_again_as_soon_as_another_leads() {
+    let mut world = World::of(3);
+    world.lose(1, true);
+    let asked = world.now;
+    world.order(3).read(Time(asked), 7);
+    world.until("the read is answered", |world| {
+        !world.nodes[&id(3)].readable.is_empty()
+    });
+    assert_eq!(world.leader(), Some(2));
+    assert!(world.now - asked < 10_000, "{} µs", world.now - asked);
+}
+
 /// A follower asks the leader; the leader's answer names a position that has everything.
 #[test]
 fn a_follower_reads_by_the_leaders_position() {

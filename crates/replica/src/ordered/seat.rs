@@ -221,6 +221,28 @@ mod tests {
         assert_eq!(hosts(1).collect::<Vec<_>>(), [0; 4]);
     }
 
+    /// Wherever it begins and whatever has failed: as many tries as there are hosts visit each once.
+    #[test]
+    fn every_host_is_tried_before_any_is_tried_again() {
+        for hosts in 1..=5_u32 {
+            for home in 0..=hosts {
+                for failed in (0..8).chain([u32::MAX - hosts]) {
+                    let next = |failed| {
+                        let seat = SeatState {
+                            failed,
+                            ..SeatState::at_home(home)
+                        };
+                        seat.next_host(hosts as usize)
+                    };
+                    assert_eq!(next(0), home % hosts);
+                    let mut tried: Vec<u32> = (failed..failed + hosts).map(next).collect();
+                    tried.sort_unstable();
+                    assert_eq!(tried, (0..hosts).collect::<Vec<_>>(), "{home} {failed}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn each_failure_doubles_the_pause_up_to_a_bound() {
         let pauses: Vec<u64> = [0, 1, 2, 3, 40]

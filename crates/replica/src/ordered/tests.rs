@@ -2,6 +2,7 @@
 
 mod admission;
 mod answering;
+mod every;
 mod fuzz;
 mod lives;
 mod requests;

@@ -50,7 +50,7 @@ pub(crate) struct Replies {
     floor: Position,
     pub(crate) answered: u64,
     /// When anybody last had a reply, and the longest time that nobody had.
-    last_reply: u64,
+    pub(crate) last_reply: u64,
     pub(crate) longest_gap: u64,
 }
 
