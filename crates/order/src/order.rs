@@ -58,6 +58,8 @@ pub struct Order {
     /// We are that leader, and have to tell the voters.
     resigns: bool,
     reported_leader: (Option<MemberId>, u64),
+    /// The last term in which this member could answer reads as its leader.
+    reads_in: u64,
     hand_over: Option<HandOver>,
     /// To whom we handed over and who has not led since, and until when we do not do so again.
     tried: BTreeMap<MemberId, Time>,
@@ -242,6 +244,7 @@ impl Order {
             unseated: None,
             resigns: false,
             reported_leader: (None, 0),
+            reads_in: 0,
             hand_over: None,
             tried: BTreeMap::new(),
             nudge: None,
@@ -675,6 +678,20 @@ impl Order {
         self.deliver(light.take_committed_entries(), out);
         self.node.advance_apply();
         self.report_leader(now, out);
+        self.ask_as_leader(now);
+    }
+
+    /// The engine answers no reads before a leader's first commit in its term, and forgets those that
+    /// came earlier: its own, at the least.
+    fn ask_as_leader(&mut self, now: Time) {
+        let raft = &self.node.raft;
+        let term = raft.term;
+        if self.leads() && self.reads_in != term && raft.commit_to_current_term() {
+            self.reads_in = term;
+            for mark in self.reads.due(now, true) {
+                self.ask_position(mark);
+            }
+        }
     }
 
     fn send(&self, messages: Vec<Message>, out: &mut Vec<Output>) {

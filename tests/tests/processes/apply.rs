@@ -131,7 +131,7 @@ fn what_a_specification_cannot_have_is_told_with_its_place() {
         ),
         (
             "new",
-            usual.replace('3', "4"),
+            format!("service = \"ledger\"\n{}", usual.replace('3', "4")),
             "4 members need as many hosts, and there are 3",
         ),
         (

@@ -71,6 +71,20 @@ fn a_read_is_asked_again_as_soon_as_another_leads() {
     assert!(world.now - asked < 10_000, "{} µs", world.now - asked);
 }
 
+/// Edge: a new leader answers no reads before its first commit, and drops its own.
+#[test]
+fn a_read_at_the_next_leader_is_asked_again_at_its_first_commit() {
+    let mut world = World::of(3);
+    world.lose(1, true);
+    let asked = world.now;
+    world.order(2).read(Time(asked), 7);
+    world.until("the read is answered", |world| {
+        !world.nodes[&id(2)].readable.is_empty()
+    });
+    assert_eq!(world.leader(), Some(2));
+    assert!(world.now - asked < 10_000, "{} µs", world.now - asked);
+}
+
 /// A follower asks the leader; the leader's answer names a position that has everything.
 #[test]
 fn a_follower_reads_by_the_leaders_position() {
