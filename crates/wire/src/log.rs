@@ -8,6 +8,7 @@ use bytes::Bytes;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
+use crate::list::List;
 use crate::member::{Binary, Member, Seat, Standing};
 use crate::{MemberId, OrderedTime, Position};
 
@@ -28,7 +29,7 @@ pub struct Entry {
     pub floor: Position,
     /// What is ordered here, in this order.
     #[n(3)]
-    pub proposals: Vec<Proposal>,
+    pub proposals: List<Proposal>,
 }
 
 /// One thing that a member wants ordered. In the order in which a group's life uses them.

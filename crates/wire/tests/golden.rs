@@ -173,7 +173,8 @@ fn engine() -> EngineMessage {
             index: 11,
             data: blob(),
             context: Bytes::new(),
-        }],
+        }]
+        .into(),
     }
 }
 
@@ -195,7 +196,8 @@ fn found() -> Role {
         hosts: vec![HostRecord {
             name: "alpha".to_owned(),
             daemon: address(7400),
-        }],
+        }]
+        .into(),
     })
 }
 
@@ -204,7 +206,7 @@ fn join_role() -> Role {
         incarnation: 8,
         seat: Seat(2),
         attempt: 1,
-        contacts: vec![contact()],
+        contacts: vec![contact()].into(),
     }
 }
 
@@ -274,7 +276,7 @@ fn log() -> Vec<Line> {
             format: 1,
             time: OrderedTime(1_700_000_000_000),
             floor: Position(17),
-            proposals: vec![proposal],
+            proposals: vec![proposal].into(),
         };
         lines.push(bare(&format!("entry/{name}"), entry));
     }
@@ -433,10 +435,10 @@ fn peer() -> Vec<Line> {
         },
         P::Engine(engine()),
         P::Forward {
-            proposals: vec![Proposal::Ready { joiner: id(4) }],
+            proposals: vec![Proposal::Ready { joiner: id(4) }].into(),
         },
         P::Overloaded {
-            numbers: vec![1, 2, 300],
+            numbers: vec![1, 2, 300].into(),
         },
         P::Probe { token: 5 },
         P::Alive { token: 5 },
@@ -531,15 +533,17 @@ fn clients() -> Vec<Line> {
     for reply in [
         R::Members {
             view: Position(33),
-            members: vec![contact()],
+            members: vec![contact()].into(),
         },
         R::Opened {
             token: 3,
             session: SessionId(6),
         },
-        R::Results { results: results() },
+        R::Results {
+            results: results().into(),
+        },
         R::Declined {
-            calls: vec![call()],
+            calls: vec![call()].into(),
             reason: Decline::Overloaded {
                 limit: "bytes".to_owned(),
             },
@@ -633,7 +637,7 @@ fn daemons() -> Vec<Line> {
         Q::Members {
             incarnation: 8,
             member: id(4),
-            others: vec![contact()],
+            others: vec![contact()].into(),
         },
         Q::Start {
             token: 1,
@@ -705,15 +709,17 @@ fn daemons() -> Vec<Line> {
                 service: "ledger".to_owned(),
                 address: Some(address(4000)),
                 member: Some(id(4)),
-            }],
+            }]
+            .into(),
             binaries: vec![BinaryRecord {
                 service: "ledger".to_owned(),
                 binary: binary(),
-            }],
+            }]
+            .into(),
         },
         R::Output {
             token: 4,
-            lines: vec!["a line".to_owned()],
+            lines: vec!["a line".to_owned()].into(),
         },
         R::Stopped { token: 2 },
         R::Fate {

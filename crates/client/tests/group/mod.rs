@@ -226,7 +226,7 @@ impl FakeGroup {
                 return;
             }
             (Mode::Declines(reason), request) => ClientReply::Declined {
-                calls: ids(&request),
+                calls: ids(&request).into(),
                 reason: reason.clone(),
             },
             (Mode::Serves | Mode::Swallows, ClientRequest::Open { token }) => {
@@ -289,7 +289,7 @@ impl Order {
     fn members(&self) -> ClientReply {
         ClientReply::Members {
             view: Position(self.view),
-            members: self.members.clone(),
+            members: self.members.clone().into(),
         }
     }
 

@@ -117,7 +117,7 @@ impl Attempts {
             .collect();
         let token = token(seat, attempt.number);
         self.asked.insert(token, (seat, attempt.number));
-        let host = cx.ordered.host(attempt.host).clone();
+        let host = cx.ordered.host(attempt.host);
         out.push(Effect::Note(format!(
             "ask {} for {binary} in {seat}, attempt {}",
             host.name, attempt.number

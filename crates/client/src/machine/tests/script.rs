@@ -172,7 +172,13 @@ impl Script {
 
     pub(super) fn members(&mut self, link: u64, view: u64, names: &str) {
         let (view, members) = (Position(view), contacts(names));
-        self.hear(link, ClientReply::Members { view, members });
+        self.hear(
+            link,
+            ClientReply::Members {
+                view,
+                members: members.into(),
+            },
+        );
     }
 
     /// The writes with these numbers are executed, at position 9.
