@@ -58,8 +58,8 @@ impl Daemon {
             };
             Some(Inventory {
                 host,
-                replicas,
-                binaries,
+                replicas: replicas.into_iter().collect(),
+                binaries: binaries.into_iter().collect(),
             })
         });
         self.kept(reply)

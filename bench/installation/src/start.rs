@@ -227,7 +227,7 @@ impl Installation {
                 stack: STACK.to_owned(),
                 initial,
                 minimal: u32::from(initial > 1),
-                hosts: self.hosts.clone(),
+                hosts: self.hosts.clone().into(),
             }),
         });
         let (founder, _) = first?;

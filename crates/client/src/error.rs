@@ -103,8 +103,8 @@ pub enum CallError {
     },
     /// The group was told that the client has this reply, which it has not.
     #[error(
-        "executed, but its reply is forgotten: this session's numbers are used by somebody else \
-         too; open a session for each user"
+        "not executed now, and perhaps before: somebody else uses this session's numbers too and \
+         has acknowledged this one; open a session for each user"
     )]
     ReplyForgotten,
     /// It was executed; its reply does not decode.
@@ -170,8 +170,7 @@ mod tests {
             ),
             (
                 CallError::ReplyForgotten,
-                "executed, but its reply is forgotten: this session's numbers are used by somebody \
-                 else",
+                "not executed now, and perhaps before: somebody else uses this session's numbers too",
                 "open a session for each user",
             ),
             (

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use wire::client::{CallId, CallResult, ClientReply, Decline, Outcome};
 use wire::hello::Welcome;
+use wire::list::List;
 use wire::peer::Contact;
 use wire::{SessionId, Time};
 
@@ -183,7 +184,7 @@ impl Machine {
         self.links.heard(now, link);
         match reply {
             ClientReply::Members { view, members } => {
-                if self.links.contacts.learn(view, members) {
+                if self.links.contacts.learn(view, &members) {
                     self.links.members_changed();
                 }
             }
@@ -309,11 +310,11 @@ impl Machine {
         &mut self,
         now: Time,
         link: LinkId,
-        calls: &[CallId],
+        calls: &List<CallId>,
         reason: &Decline,
         out: &mut Vec<Output>,
     ) {
-        for &call in calls {
+        for call in calls {
             let Some(place) = self.sessions.find(call) else {
                 continue;
             };

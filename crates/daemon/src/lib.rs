@@ -612,8 +612,8 @@ pub fn inventory(
     DaemonReply::Inventory {
         token,
         host: host.to_owned(),
-        replicas,
-        binaries,
+        replicas: replicas.into(),
+        binaries: binaries.into(),
     }
 }
 

@@ -19,7 +19,7 @@ fn assignment(attempt: u32) -> Assignment {
             incarnation: 1,
             seat: Seat(0),
             attempt,
-            contacts: Vec::new(),
+            contacts: Vec::new().into(),
         },
     }
 }
@@ -65,7 +65,7 @@ fn running() -> Daemon {
         DaemonRequest::Members {
             incarnation: 4,
             member,
-            others,
+            others: others.into(),
         },
     );
     daemon
@@ -233,7 +233,7 @@ fn who_a_process_is_is_written_down_and_told_by_the_next_daemon() {
     let members = |incarnation| DaemonRequest::Members {
         incarnation,
         member: MemberId::new(3).unwrap(),
-        others: Vec::new(),
+        others: Vec::new().into(),
     };
     let remember = |incarnation| Output::Remember {
         process: 500,

@@ -204,7 +204,7 @@ impl Group {
                 }
             }
             PeerMessage::Overloaded { numbers } => {
-                let refused = self.multicast.refused(&numbers);
+                let refused = self.multicast.refused(numbers);
                 if !refused.is_empty() {
                     out.push(Output::Refused(refused));
                 }

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use wire::daemon::DaemonRequest;
+use wire::list::List;
 use wire::peer::{Contact, Join, PeerMessage};
 use wire::{MemberId, Position, Time};
 
@@ -88,11 +89,11 @@ impl Admitted {
         DaemonRequest::Members {
             incarnation: self.incarnation,
             member: self.member,
-            others: vec![Contact {
+            others: List::from(vec![Contact {
                 member: self.donor,
                 address: self.donor_address,
                 takes_requests: false,
-            }],
+            }]),
         }
     }
 }

@@ -25,7 +25,7 @@ pub struct View {
     #[n(0)]
     pub position: Position,
     /// The members, eldest first.
-    #[n(1)]
+    #[cbor(n(1), with = "wire::list::exact")]
     pub members: Vec<Member>,
     /// The member whose vote a successor has taken and that goes next.
     #[n(2)]
@@ -73,7 +73,7 @@ pub struct Membership {
     #[n(3)]
     pub view: View,
     /// Who catches up, in the order of admission.
-    #[n(4)]
+    #[cbor(n(4), with = "wire::list::exact")]
     pub joiners: Vec<Joiner>,
     /// The leader of record: who was last named by the first entry of a new leader.
     #[n(5)]

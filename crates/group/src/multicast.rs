@@ -74,10 +74,10 @@ impl Multicast {
     }
 
     /// The leader refused these aloud; what they were goes back to the contact.
-    pub(crate) fn refused(&mut self, numbers: &[u64]) -> Vec<Proposal> {
+    pub(crate) fn refused(&mut self, numbers: impl IntoIterator<Item = u64>) -> Vec<Proposal> {
         numbers
-            .iter()
-            .filter_map(|&number| self.forget(number))
+            .into_iter()
+            .filter_map(|number| self.forget(number))
             .collect()
     }
 

@@ -264,14 +264,17 @@ impl World {
         self.get(leader).post(transfer.clone());
         self.run("the transfer", |world| {
             let delivered = &world.processes[&id(leader)].delivered;
-            delivered
-                .iter()
-                .any(|delivered| delivered.proposals.contains(&transfer))
+            delivered.iter().any(|delivered| {
+                delivered
+                    .proposals
+                    .iter()
+                    .any(|proposal| proposal == transfer)
+            })
         });
         let delivered = self.processes[&id(leader)].delivered.iter();
         let at = delivered
             .rev()
-            .find(|d| d.proposals.contains(&transfer))
+            .find(|d| d.proposals.iter().any(|proposal| proposal == transfer))
             .unwrap()
             .clone();
         let snapshot = Snapshot::new(Membership::clone(&at.membership), at.time);

@@ -14,7 +14,8 @@ use std::thread;
 
 use mio::Waker;
 use replica::{Answer, Execute, Program, Work};
-use wire::client::{CallResult, ClientReply, Outcome};
+use wire::client::{CallResult, ClientReply};
+use wire::list::List;
 use wire::peer::TransferHead;
 use wire::{MemberId, Position, frame};
 
@@ -30,8 +31,6 @@ const RESULTS_FRAME: usize = 256 << 10;
 /// milliseconds of work. Ordered requests have limits of their own, and what is ordered must be
 /// taken.
 const READS_QUEUED_MAX: usize = 4 << 20;
-/// What a result takes besides its reply, about.
-const RESULT_OVERHEAD: usize = 32;
 
 /// What the executor is asked to do, in order.
 #[derive(Debug)]
@@ -265,17 +264,19 @@ fn merge(answers: Vec<Answer>) -> Vec<(u64, Vec<u8>)> {
 #[derive(Default)]
 struct Run {
     frames: Vec<u8>,
-    results: Vec<CallResult>,
-    size: usize,
+    results: List<CallResult>,
 }
 
 impl Run {
     fn add(&mut self, reply: ClientReply) {
         if let ClientReply::Results { results } = reply {
+            if self.results.written() + results.written() <= RESULTS_FRAME {
+                self.results.append(&results);
+                return;
+            }
             for result in results {
-                self.size += RESULT_OVERHEAD + reply_size(&result.outcome);
-                self.results.push(result);
-                if self.size >= RESULTS_FRAME {
+                self.results.push(&result);
+                if self.results.written() >= RESULTS_FRAME {
                     self.cut();
                 }
             }
@@ -286,7 +287,6 @@ impl Run {
     }
 
     fn cut(&mut self) {
-        self.size = 0;
         let results = std::mem::take(&mut self.results);
         if !results.is_empty() {
             frame::encode(&ClientReply::Results { results }, &mut self.frames);
@@ -299,25 +299,12 @@ impl Run {
     }
 }
 
-fn reply_size(outcome: &Outcome) -> usize {
-    match outcome {
-        Outcome::Done(reply) => reply.len(),
-        Outcome::UnknownMethod
-        | Outcome::Malformed
-        | Outcome::WrongKind
-        | Outcome::Panicked
-        | Outcome::SessionExpired
-        | Outcome::Acknowledged
-        | Outcome::WindowFull => 0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
     use wire::SessionId;
-    use wire::client::CallId;
+    use wire::client::{CallId, Outcome};
     use wire::frame::CLIENT_FRAME_MAX;
 
     use super::*;

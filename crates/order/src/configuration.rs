@@ -3,6 +3,7 @@
 use minicbor::{Decode, Encode};
 use raft::eraftpb::{ConfChangeTransition, ConfChangeType, ConfChangeV2, ConfState, Entry};
 use wire::engine::{EngineStep, LogEntry};
+use wire::list::List;
 use wire::{MemberId, Position};
 
 use crate::convert::{entry_to_engine, step_to_engine};
@@ -12,16 +13,16 @@ use crate::convert::{entry_to_engine, step_to_engine};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Configuration {
     /// The voters, or the incoming half of a joint configuration.
-    #[n(0)]
+    #[cbor(n(0), with = "wire::list::exact")]
     pub voters: Vec<MemberId>,
     /// The outgoing half; empty unless joint.
-    #[n(1)]
+    #[cbor(n(1), with = "wire::list::exact")]
     pub outgoing: Vec<MemberId>,
     /// Those that receive the order and never vote.
-    #[n(2)]
+    #[cbor(n(2), with = "wire::list::exact")]
     pub learners: Vec<MemberId>,
     /// Members that become learners when the joint configuration ends.
-    #[n(3)]
+    #[cbor(n(3), with = "wire::list::exact")]
     pub learners_next: Vec<MemberId>,
 }
 
@@ -128,7 +129,7 @@ pub struct Tail {
     before_term: u64,
     /// The entries, one for each position.
     #[n(2)]
-    entries: Vec<LogEntry>,
+    entries: List<LogEntry>,
 }
 
 impl Tail {
@@ -137,7 +138,7 @@ impl Tail {
         Tail {
             before: position,
             before_term: term,
-            entries: Vec::new(),
+            entries: List::default(),
         }
     }
 
@@ -156,22 +157,20 @@ impl Tail {
 
     /// Whether it is the end of a log whose last entry stands at `position` in `term`.
     pub fn ends_at(&self, position: Position, term: u64) -> bool {
-        let last_term = self
-            .entries
-            .last()
-            .map_or(self.before_term, |last| last.term);
+        let mut ends_in = self.before_term;
         // Positions are a peer's word: none of them may be near the end of all numbers.
         let in_order = (1..).zip(&self.entries).all(|(number, entry)| {
+            ends_in = entry.term;
             entry.index.checked_sub(self.before.0) == Some(number)
-                && entry_to_engine(entry.clone()).is_some()
+                && entry_to_engine(entry).is_some()
         });
         let count = self.entries.len() as u64;
-        in_order && self.before.0.checked_add(count) == Some(position.0) && last_term == term
+        in_order && self.before.0.checked_add(count) == Some(position.0) && ends_in == term
     }
 
     /// As the engine keeps it: what stands before it, and the entries.
     pub(crate) fn to_engine(&self) -> ((u64, u64), Vec<Entry>) {
-        let entries = self.entries.iter().cloned().filter_map(entry_to_engine);
+        let entries = self.entries.iter().filter_map(entry_to_engine);
         ((self.before.0, self.before_term), entries.collect())
     }
 }

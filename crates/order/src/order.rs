@@ -15,6 +15,7 @@ use raft::eraftpb::{Entry, EntryType, Message, MessageType};
 use raft::{Config, GetEntriesContext, ProgressState, RawNode, StateRole};
 use slog::{Discard, Logger, o};
 use wire::engine::{EngineKind, EngineMessage};
+use wire::list::List;
 use wire::{MemberId, Position, Time};
 
 use crate::configuration::{Configuration, Start, Step, Tail};
@@ -404,23 +405,16 @@ impl Order {
         }
         match message.kind {
             EngineKind::Append => {
-                let terms = message.entries.iter().map(|entry| entry.term);
-                let indexes = message.entries.iter().map(|entry| entry.index);
-                let ends = message
-                    .index
-                    .checked_add(message.entries.len() as u64)
-                    .is_some();
                 // Beyond its end a log has the term zero: that must not pass for agreement.
                 let after_an_entry = message.log_term > 0 || message.index == 0;
-                ends && after_an_entry
-                    && indexes.eq((message.index.saturating_add(1)..).take(message.entries.len()))
-                    && terms
-                        .clone()
-                        .all(|term| term >= message.log_term && term <= message.term)
-                    && terms.clone().zip(terms.skip(1)).all(|(a, b)| a <= b)
+                let (mut index, mut term) = (message.index, message.log_term);
+                after_an_entry
                     && message.entries.iter().all(|entry| {
+                        let follows = index.checked_add(1) == Some(entry.index)
+                            && (term..=message.term).contains(&entry.term);
+                        (index, term) = (entry.index, entry.term);
                         // What is committed is never another entry.
-                        entry.index > committed || self.agrees(entry.index, entry.term)
+                        follows && (index > committed || self.agrees(index, term))
                     })
             }
             EngineKind::Heartbeat => message.commit <= last,
@@ -484,7 +478,7 @@ impl Order {
                 reject_hint: 0,
                 priority: 0,
                 context: Bytes::new(),
-                entries: Vec::new(),
+                entries: List::default(),
             });
         }
     }

@@ -252,7 +252,10 @@ impl Driver {
                 } => {
                     let reply = if self.processes.has_output(process) {
                         let lines = self.processes.lines(process, lines as usize);
-                        DaemonReply::Output { token, lines }
+                        DaemonReply::Output {
+                            token,
+                            lines: lines.into(),
+                        }
                     } else {
                         let why = format!(
                             "no output of a process {process} is kept on {}",

@@ -156,10 +156,10 @@ impl Group {
         let origin = self.origin();
         let calls = calls.into();
         let reply = self.apply(Executable::Calls { origin, calls });
-        let ClientReply::Results { mut results } = reply else {
+        let ClientReply::Results { results } = reply else {
             panic!("results, not {reply:?}");
         };
-        results.pop().unwrap().outcome
+        results.into_iter().last().unwrap().outcome
     }
 }
 

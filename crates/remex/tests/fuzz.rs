@@ -67,24 +67,65 @@ fn shelf() -> Shelf {
 /// own limit. Lists stand in each other here as deep as damage makes them, and no deeper than this.
 const STREAMED: usize = (64 << 10) + (8 << 20);
 
-/// Elements of lists are as dense as one byte here, and a text is 24 bytes in memory; a map has
-/// places for eleven where it has one.
-fn lists(decoder: Decoder) -> Decoder {
-    decoder
-        .list::<String>(1)
-        .lists_of(11 * size_of::<(String, Vec<u64>)>(), 7)
+/// What a value of a service's own type takes in memory is its author's choice, and it is made of all
+/// of it at once: a text of no letters is one byte when it is written and 24 here, and a list that
+/// grows holds its old place beside the new one.
+const OWN_TYPES: usize = 3 * size_of::<String>();
+
+/// A map has places for eleven where it has one.
+const MAP: usize = 4 << 10;
+
+/// As many as they come in one byte each.
+fn dense() -> Shelf {
+    Shelf {
+        texts: vec![String::new(); 3000],
+        numbers: BTreeMap::from([(String::new(), vec![0; 3000])]),
+        tree: Tree::Branches(vec![Tree::Branches(vec![]); 3000]),
+    }
 }
 
 #[test]
 fn a_state_survives_whatever_comes() {
-    let valid = [Shelf::default(), shelf()].map(|state| {
+    let valid = [Shelf::default(), shelf(), dense()].map(|state| {
         let mut bytes = Vec::new();
         state.export(1, &mut bytes).unwrap();
         bytes
     });
-    lists(Decoder::of("state", valid))
+    Decoder::of("state", valid)
+        .times(OWN_TYPES)
         .buffer(STREAMED)
         .survives(|mut bytes| Shelf::import(1, &mut bytes).is_ok());
+}
+
+/// What is deeper than a thread's stack bears, and what announces in each list more than there is.
+#[test]
+fn a_state_that_stands_in_itself_without_end_is_refused() {
+    let head = &b"\x83\xa5texts\x90\xa7numbers\x80\xa4tree"[..];
+    let twigs = [head, &b"\x81\xa4Twig".repeat(100_000), b"\xa4Leaf"].concat();
+    let branches = b"\x81\xa8Branches\xdd\xff\xff\xff\xff".repeat(100_000);
+    for bytes in [twigs, [head, &branches].concat()] {
+        let mut told = String::new();
+        let held = fuzz::held(|| {
+            told = Shelf::import(1, &mut &bytes[..]).unwrap_err().to_string();
+        });
+        assert!(
+            told.contains("its values stand more than 256 deep in each other; keep what is deeper"),
+            "{told}"
+        );
+        assert!(held < (64 << 10) + 128 * (1 << 20), "{held} bytes");
+    }
+    let shelf = |depth| Shelf {
+        tree: leaves(depth),
+        ..Shelf::default()
+    };
+    let export = |depth| shelf(depth).export(1, &mut Vec::new());
+    // In the shelf, whose tree is one deep.
+    assert!(export(255).is_ok());
+    let told = export(256).unwrap_err().to_string();
+    assert!(told.contains("more than 256 deep"), "{told}");
+    let mut bytes = Vec::new();
+    shelf(255).export(1, &mut bytes).unwrap();
+    assert_eq!(Shelf::import(1, &mut &bytes[..]).unwrap(), shelf(255));
 }
 
 /// All members execute the same request: one that exhausts the stack would end the whole group.
@@ -126,31 +167,34 @@ fn arguments_survive_whatever_comes() {
     let some = json!([["a", "word"], {"Twig": {"Twig": "Leaf"}}, [{"lines": [0, 0, 0, 0]}]]);
     let none = json!([[], "Leaf", []]);
     let (signature, context) = (signature(), context());
-    lists(Decoder::of(
-        "arguments",
-        [arguments(&some), arguments(&none)],
-    ))
-    .buffer(4 << 10)
-    .survives(|bytes| {
-        let call = Call {
-            method: MethodId::of("put"),
-            signature,
-            arguments: bytes,
-        };
-        let applied = Shelf::default().apply(&context, call);
-        assert!(
-            matches!(applied, Ok(_) | Err(Refusal::Malformed)),
-            "{applied:?}"
-        );
-        applied.is_ok()
-    });
+    let many = json!([vec![""; 3000], "Leaf", []]);
+    Decoder::of("arguments", [some, none, many].map(|json| arguments(&json)))
+        .times(OWN_TYPES)
+        .buffer(MAP)
+        .survives(|bytes| {
+            let call = Call {
+                method: MethodId::of("put"),
+                signature,
+                arguments: bytes,
+            };
+            let applied = Shelf::default().apply(&context, call);
+            assert!(
+                matches!(applied, Ok(_) | Err(Refusal::Malformed)),
+                "{applied:?}"
+            );
+            applied.is_ok()
+        });
 }
 
 #[test]
 fn replies_survive_whatever_comes() {
     let reply = b"\x92\xa1a\xa4word".to_vec();
-    lists(Decoder::of("reply", [reply]))
-        .buffer(4 << 10)
+    let many = [&b"\xdc\x0b\xb8"[..], &[0xa0; 3000]].concat();
+    // As a text and as JSON's value, which is larger.
+    let times = OWN_TYPES + 3 * size_of::<Value>();
+    Decoder::of("reply", [reply, many])
+        .times(times)
+        .buffer(MAP)
         .survives(|bytes| Shelf::reply_to_json(MethodId::of("put"), bytes).is_ok());
 }
 
@@ -161,10 +205,10 @@ fn calls_by_name_survive_whatever_comes() {
         json!({"texts": [], "tree": "Leaf", "pages": [{"lines": [0, 0, 0, 0]}]}),
     ];
     Decoder::of("JSON", valid.map(|value| value.to_string().into_bytes()))
-        // Values are 32 bytes in memory, twice while they become arguments; maps are as above.
-        .lists_of(2 * size_of::<Value>(), 2)
-        .lists_of(11 * 2 * size_of::<(String, Value)>(), 5)
-        .buffer(4 << 10)
+        // Every map has places for eleven, is five bytes or more when it is written, and stands in
+        // memory twice while it becomes arguments.
+        .times((2 * 11 * size_of::<(String, Value)>()).div_ceil(5))
+        .buffer(MAP)
         .survives(|bytes| {
             serde_json::from_slice::<Value>(bytes)
                 .is_ok_and(|value| Shelf::call_from_json("put", &value).is_ok())

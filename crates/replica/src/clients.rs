@@ -11,6 +11,7 @@ use group::{Group, NotTaken, Now};
 use museum::Defect;
 use wire::client::{Call, CallId, ClientReply, ClientRequest, Decline};
 use wire::frame::{decode_body, to_bytes};
+use wire::list::Values;
 use wire::log::Proposal;
 use wire::{Position, SessionId};
 
@@ -289,7 +290,7 @@ impl Clients {
         }
         self.waiting -= reads.len();
         for (connection, calls) in reads {
-            let calls = ids(&calls).unwrap_or_default();
+            let calls = ids(&calls).unwrap_or_default().into();
             let reply = ClientReply::Declined {
                 calls,
                 reason: Decline::Unavailable,
@@ -341,6 +342,7 @@ impl Clients {
                 let reason = Decline::Overloaded {
                     limit: limit.to_owned(),
                 };
+                let calls = calls.into();
                 Some((connection, ClientReply::Declined { calls, reason }))
             })
             .collect()
@@ -413,15 +415,17 @@ fn order(
 }
 
 fn declined(calls: Vec<CallId>, reason: Decline) -> Taken {
-    Taken::Reply(ClientReply::Declined { calls, reason })
+    Taken::Reply(ClientReply::Declined {
+        calls: calls.into(),
+        reason,
+    })
 }
 
 /// The ids of encoded calls; reading them all is the check that they decode.
 fn ids(calls: &[u8]) -> Result<Vec<CallId>, String> {
-    let calls: Vec<Call<'_>> =
+    let calls: Values<'_, Call<'_>> =
         decode_body(calls).map_err(|error| format!("the calls do not decode: {error}"))?;
     Ok(calls
-        .iter()
         .map(|call| CallId {
             session: call.session,
             number: call.number,

@@ -30,6 +30,7 @@ use bytes::Bytes;
 use museum::Defect;
 use wire::client::{Call, CallId, CallResult, ClientReply, Outcome};
 use wire::frame::decode_body;
+use wire::list::Values;
 use wire::log::Origin;
 use wire::{MemberId, MethodId, OrderedTime, Position, Version};
 
@@ -236,7 +237,10 @@ impl<S: Service> Executor<S> {
                 let Executable::Calls { calls, .. } = request else {
                     continue;
                 };
-                for call in decode_body::<Vec<Call<'_>>>(calls).unwrap_or_default() {
+                let Ok(calls) = decode_body::<Values<'_, Call<'_>>>(calls) else {
+                    continue;
+                };
+                for call in calls {
                     sessions.hear(time, call.session);
                 }
             }
@@ -248,7 +252,7 @@ impl<S: Service> Executor<S> {
     fn calls(&mut self, cx: &mut Context, calls: &Bytes, wanted: bool) -> Vec<CallResult> {
         let mut results = Vec::new();
         // The contact has checked them; what does not decode here does so nowhere.
-        let Ok(calls) = decode_body::<Vec<Call<'_>>>(calls) else {
+        let Ok(calls) = decode_body::<Values<'_, Call<'_>>>(calls) else {
             return results;
         };
         if wanted {
@@ -260,11 +264,11 @@ impl<S: Service> Executor<S> {
             ..
         } = &mut self.kept;
         let (service, panics) = (&mut self.service, &mut self.panics);
-        for call in &calls {
-            let answer = sessions.once(call, cx.time, cx.position, || {
+        for call in calls {
+            let answer = sessions.once(&call, cx.time, cx.position, || {
                 let accepted = interface.accepts(call.method, call.signature, false, &cx.effective);
-                let outcome = panics.guard(cx, call, || {
-                    accepted.and_then(|()| service.apply(cx, request(call)))
+                let outcome = panics.guard(cx, &call, || {
+                    accepted.and_then(|()| service.apply(cx, request(&call)))
                 });
                 cx.index += 1;
                 outcome
@@ -275,7 +279,7 @@ impl<S: Service> Executor<S> {
                     Err(refused) => (cx.position, refused),
                 };
                 results.push(CallResult {
-                    call: reads::id(call),
+                    call: reads::id(&call),
                     position,
                     outcome,
                 });
@@ -298,10 +302,12 @@ impl<S: Service> Executor<S> {
         }) = out.last_mut()
             && *last == connection
         {
-            before.append(&mut results);
+            before.extend(results);
             return;
         }
-        let reply = ClientReply::Results { results };
+        let reply = ClientReply::Results {
+            results: results.into(),
+        };
         out.push(Answer { connection, reply });
     }
 

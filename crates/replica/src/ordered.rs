@@ -96,11 +96,11 @@ pub struct Ordered {
     /// What recovery starts outside an upgrade.
     #[n(3)]
     home: Binary,
-    #[n(4)]
+    #[cbor(n(4), with = "wire::list::exact")]
     seats: Vec<SeatState>,
     #[n(5)]
     upgrade: Option<Upgrade>,
-    #[n(6)]
+    #[cbor(n(6), with = "wire::list::exact")]
     known: Vec<Known>,
     #[n(7)]
     history: History,
@@ -242,9 +242,10 @@ impl Ordered {
     }
 
     /// The host with this index, as attempts name it.
-    pub fn host(&self, index: u32) -> &HostRecord {
+    pub fn host(&self, index: u32) -> HostRecord {
         let hosts = &self.foundation.hosts;
-        &hosts[index as usize % hosts.len()]
+        let host = hosts.iter().nth(index as usize % hosts.len());
+        host.expect("a remainder is below the number")
     }
 
     /// The attempt that runs for this seat.

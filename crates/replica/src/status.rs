@@ -40,7 +40,7 @@ pub(crate) fn status(group: &Group, ordered: &Ordered) -> GroupStatus {
             .hosts
             .iter()
             .map(|record| HostStatus {
-                host: record.name.clone(),
+                host: record.name,
                 daemon: record.daemon,
             })
             .collect(),

@@ -245,7 +245,7 @@ impl<'a> World<'a> {
             stack: replica::USUAL.to_owned(),
             initial: self.plan.members,
             minimal: self.plan.minimal,
-            hosts,
+            hosts: hosts.into(),
         };
         let setup = self.setup(0, 0, 0);
         let now = self.moment(0);

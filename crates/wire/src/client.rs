@@ -9,6 +9,7 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::frame::{Kind, Message};
+use crate::list::List;
 use crate::log::{SpecifyRequest, UpgradeRequest};
 use crate::peer::Contact;
 use crate::{MethodId, Position, SessionId};
@@ -101,7 +102,7 @@ pub enum ClientReply {
         view: Position,
         /// The members, by seniority.
         #[n(1)]
-        members: Vec<Contact>,
+        members: List<Contact>,
     },
     /// A session is open.
     #[n(1)]
@@ -118,7 +119,7 @@ pub enum ClientReply {
     Results {
         /// One for each.
         #[n(0)]
-        results: Vec<CallResult>,
+        results: List<CallResult>,
     },
     /// These requests were not taken and, from this sending, never will be.
     #[n(3)]
@@ -126,7 +127,7 @@ pub enum ClientReply {
         /// Sessions and numbers; a session of 0 stands for the opening, or the upgrade, with that
         /// token.
         #[n(0)]
-        calls: Vec<CallId>,
+        calls: List<CallId>,
         /// Why.
         #[n(1)]
         reason: Decline,

@@ -9,6 +9,7 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::frame::{Kind, Message};
+use crate::list::List;
 use crate::member::{Binary, Seat};
 use crate::peer::Contact;
 use crate::{Build, MemberId, Version};
@@ -40,7 +41,7 @@ pub enum DaemonRequest {
         member: MemberId,
         /// The others.
         #[n(2)]
-        others: Vec<Contact>,
+        others: List<Contact>,
     },
     /// Start a replica on this host (`createReplica`). `Started` or `Failed` answers; `Ended`
     /// follows on the same connection if its process ends while the connection lasts.
@@ -163,10 +164,10 @@ pub enum DaemonReply {
         host: String,
         /// Running replicas.
         #[n(2)]
-        replicas: Vec<ReplicaRecord>,
+        replicas: List<ReplicaRecord>,
         /// Binaries that can be started.
         #[n(3)]
-        binaries: Vec<BinaryRecord>,
+        binaries: List<BinaryRecord>,
     },
     /// Lines of a process's output.
     #[n(6)]
@@ -176,7 +177,7 @@ pub enum DaemonReply {
         token: u64,
         /// The lines.
         #[n(1)]
-        lines: Vec<String>,
+        lines: List<String>,
     },
     /// A stop was carried out: the process is gone.
     #[n(7)]
@@ -259,7 +260,7 @@ pub enum Role {
         attempt: u32,
         /// Members to ask.
         #[n(3)]
-        contacts: Vec<Contact>,
+        contacts: List<Contact>,
     },
 }
 
@@ -277,7 +278,7 @@ pub struct Foundation {
     pub minimal: u32,
     /// The hosts that may run members: seat `i` is at home on host `i` modulo their number.
     #[n(3)]
-    pub hosts: Vec<HostRecord>,
+    pub hosts: List<HostRecord>,
 }
 
 /// A host and its daemon.

@@ -6,6 +6,8 @@
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
+use crate::list::List;
+
 /// One message between two engines.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub struct EngineMessage {
@@ -47,7 +49,7 @@ pub struct EngineMessage {
     pub context: Bytes,
     /// Log entries.
     #[n(12)]
-    pub entries: Vec<LogEntry>,
+    pub entries: List<LogEntry>,
 }
 
 /// One entry of the engine's log.
@@ -127,7 +129,7 @@ pub struct EngineChange {
     #[n(0)]
     pub explicit: bool,
     /// The single changes; none ends a joint configuration.
-    #[n(1)]
+    #[cbor(n(1), with = "crate::list::exact")]
     pub steps: Vec<EngineStep>,
 }
 

@@ -9,6 +9,7 @@ pub mod daemon;
 pub mod engine;
 pub mod frame;
 pub mod hello;
+pub mod list;
 pub mod log;
 pub mod member;
 mod names;

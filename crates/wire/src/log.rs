@@ -9,6 +9,7 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::daemon::HostRecord;
+use crate::list::List;
 use crate::member::{Binary, Member, Seat, Standing};
 use crate::{MemberId, OrderedTime, Position};
 
@@ -29,7 +30,7 @@ pub struct Entry {
     pub floor: Position,
     /// What is ordered here, in this order.
     #[n(3)]
-    pub proposals: Vec<Proposal>,
+    pub proposals: List<Proposal>,
 }
 
 /// One thing that a member wants ordered. In the order in which a group's life uses them.
@@ -192,7 +193,7 @@ pub struct SpecifyRequest {
     pub minimal: u32,
     /// The hosts that may run members.
     #[n(3)]
-    pub hosts: Vec<HostRecord>,
+    pub hosts: List<HostRecord>,
     /// Who asks, by a mark of his own, so that a retried request is recognised.
     #[n(4)]
     pub token: u64,

@@ -75,10 +75,10 @@ pub struct Formats {
     #[n(0)]
     pub own: u32,
     /// The formats that it maps from, its own among them.
-    #[n(1)]
+    #[cbor(n(1), with = "crate::list::exact")]
     pub reads: Vec<u32>,
     /// The formats that it can write, its own among them.
-    #[n(2)]
+    #[cbor(n(2), with = "crate::list::exact")]
     pub writes: Vec<u32>,
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::EngineMessage;
 use crate::frame::{Kind, Message};
+use crate::list::List;
 use crate::log::Proposal;
 use crate::member::{Binary, Formats, Seat};
 use crate::{MemberId, Position};
@@ -72,14 +73,14 @@ pub enum PeerMessage {
     Forward {
         /// What to order.
         #[n(0)]
-        proposals: Vec<Proposal>,
+        proposals: List<Proposal>,
     },
     /// The leader to a contact: these batches were not ordered and never will be.
     #[n(6)]
     Overloaded {
         /// The batches, by the contact's own numbers.
         #[n(0)]
-        numbers: Vec<u64>,
+        numbers: List<u64>,
     },
     /// The detector asks for a sign of life; answered beside the service.
     #[n(7)]

@@ -24,6 +24,7 @@ use wire::daemon::{
 use wire::engine::{EngineChange, EngineKind, EngineMessage, EngineStep, LogEntry, LogEntryKind};
 use wire::frame::{Frame, Message, decode_body, encode, split, to_bytes};
 use wire::hello::{Hello, Opener, Protocols, Welcome};
+use wire::list::List;
 use wire::log::{Change, ChangeEntry, Entry, Origin, Proposal, SpecifyRequest, UpgradeRequest};
 use wire::member::{Binary, Formats, Member, Seat, Standing};
 use wire::peer::{Contact, Join, PeerMessage, TransferHead};
@@ -183,7 +184,8 @@ fn engine() -> EngineMessage {
             index: 11,
             data: blob(),
             context: Bytes::new(),
-        }],
+        }]
+        .into(),
     }
 }
 
@@ -206,11 +208,12 @@ fn found() -> Role {
     })
 }
 
-fn hosts() -> Vec<HostRecord> {
-    vec![HostRecord {
+fn hosts() -> List<HostRecord> {
+    let alpha = HostRecord {
         name: "alpha".to_owned(),
         daemon: address(7400),
-    }]
+    };
+    vec![alpha].into()
 }
 
 fn join_role() -> Role {
@@ -218,7 +221,7 @@ fn join_role() -> Role {
         incarnation: 8,
         seat: Seat(2),
         attempt: 1,
-        contacts: vec![contact()],
+        contacts: vec![contact()].into(),
     }
 }
 
@@ -290,7 +293,7 @@ fn log() -> Vec<Line> {
             format: 1,
             time: OrderedTime(1_700_000_000_000),
             floor: Position(17),
-            proposals: vec![proposal],
+            proposals: vec![proposal].into(),
         };
         lines.push(bare(&format!("entry/{name}"), entry));
     }
@@ -449,10 +452,10 @@ fn peer() -> Vec<Line> {
         },
         P::Engine(engine()),
         P::Forward {
-            proposals: vec![Proposal::Ready { joiner: id(4) }],
+            proposals: vec![Proposal::Ready { joiner: id(4) }].into(),
         },
         P::Overloaded {
-            numbers: vec![1, 2, 300],
+            numbers: vec![1, 2, 300].into(),
         },
         P::Probe { token: 5 },
         P::Alive { token: 5 },
@@ -554,15 +557,17 @@ fn clients() -> Vec<Line> {
     for reply in [
         R::Members {
             view: Position(33),
-            members: vec![contact()],
+            members: vec![contact()].into(),
         },
         R::Opened {
             token: 3,
             session: SessionId(6),
         },
-        R::Results { results: results() },
+        R::Results {
+            results: results().into(),
+        },
         R::Declined {
-            calls: vec![call()],
+            calls: vec![call()].into(),
             reason: Decline::Overloaded {
                 limit: "bytes".to_owned(),
             },
@@ -664,7 +669,7 @@ fn daemons() -> Vec<Line> {
         Q::Members {
             incarnation: 8,
             member: id(4),
-            others: vec![contact()],
+            others: vec![contact()].into(),
         },
         Q::Start {
             token: 1,
@@ -736,15 +741,17 @@ fn daemons() -> Vec<Line> {
                 service: "ledger".to_owned(),
                 address: Some(address(4000)),
                 member: Some(id(4)),
-            }],
+            }]
+            .into(),
             binaries: vec![BinaryRecord {
                 service: "ledger".to_owned(),
                 binary: binary(),
-            }],
+            }]
+            .into(),
         },
         R::Output {
             token: 4,
-            lines: vec!["a line".to_owned()],
+            lines: vec!["a line".to_owned()].into(),
         },
         R::Stopped { token: 2 },
         R::Fate {

@@ -85,7 +85,7 @@ pub(crate) fn every(valid: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
 }
 
 /// Inputs that are nearly understood.
-pub(crate) fn damaged(valid: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+pub fn damaged(valid: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let damages = proptest::collection::vec(damage(), 1..=DAMAGES_MAX);
     (any::<Index>(), damages).prop_map(move |(which, damages)| {
         let mut bytes = valid[which.index(valid.len())].clone();

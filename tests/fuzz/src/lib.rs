@@ -2,12 +2,14 @@
 //!
 //! A decoder gets arbitrary bytes, and bytes that it understands after somebody has damaged them. It
 //! refuses or understands them: it does not panic, and it never holds more than [`FACTOR`] times as
-//! many bytes as it was given. Where a list may stand, its elements take their own size beside that,
-//! see [`Decoder::list`]; nothing is allocated because bytes only announce it.
+//! many bytes as it was given and [`BESIDE`]. The few that may hold more say how much, and why, where
+//! they are fed; nothing is allocated because bytes only announce it.
 //!
 //! `PROPTEST_CASES=1000000 cargo test -p wire --test fuzz` and the like go on for longer.
 
 mod damage;
+
+pub use damage::damaged;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -18,9 +20,7 @@ use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
 /// looked at before it is kept, and both twice as large as they need to be while they grow.
 pub const FACTOR: usize = 4;
 /// What any decoder may hold beside that: the text of one error.
-const BESIDE: usize = 1 << 10;
-/// A list that grows into a new place of twice the size holds the old one too until all is moved.
-const GROWTH: usize = 3;
+pub const BESIDE: usize = 1 << 10;
 /// Cases of one decoder where nobody asks for more: all decoders together take some seconds.
 const CASES: u32 = 1500;
 /// Valid inputs up to this length are damaged in every small way, see [`damage::every`].
@@ -35,7 +35,7 @@ const ARBITRARY_MAX: usize = 300;
 pub struct Decoder {
     name: String,
     valid: Vec<Vec<u8>>,
-    lists: usize,
+    factor: usize,
     beside: usize,
     cases: u32,
 }
@@ -46,23 +46,16 @@ impl Decoder {
         Decoder {
             name: name.to_owned(),
             valid: valid.into_iter().collect(),
-            lists: 0,
+            factor: FACTOR,
             beside: BESIDE,
             cases: CASES,
         }
     }
 
-    /// Its values have lists of `T`, of which one is written in no fewer than `bytes` bytes. What
-    /// stands in memory is larger than what is written where the written form is dense.
+    /// It may hold so many times its input, where [`FACTOR`] cannot be had.
     #[must_use]
-    pub fn list<T>(self, bytes: usize) -> Decoder {
-        self.lists_of(size_of::<T>(), bytes)
-    }
-
-    /// As [`Decoder::list`], of a type that has no name here.
-    #[must_use]
-    pub fn lists_of(mut self, size: usize, bytes: usize) -> Decoder {
-        self.lists = self.lists.max((GROWTH * size).div_ceil(bytes));
+    pub fn times(mut self, factor: usize) -> Decoder {
+        self.factor = factor;
         self
     }
 
@@ -89,6 +82,9 @@ impl Decoder {
         assert!(!self.valid.is_empty(), "{} has no valid input", self.name);
         for (at, bytes) in self.valid.iter().enumerate() {
             assert!(decode(bytes), "{}: valid input {at} is refused", self.name);
+            if let Err(fault) = self.feed(bytes, &decode) {
+                panic!("{}: {fault}; it is valid input {at}", self.name);
+            }
             let small = bytes.len() <= ENUMERATED_MAX;
             for damaged in small.then(|| damage::every(bytes)).into_iter().flatten() {
                 if let Err(fault) = self.feed(&damaged, &decode) {
@@ -134,7 +130,7 @@ impl Decoder {
                 what.unwrap_or("?")
             )));
         }
-        let may = (FACTOR + self.lists) * bytes.len() + self.beside;
+        let may = self.factor * bytes.len() + self.beside;
         if held > may {
             return Err(TestCaseError::fail(format!(
                 "it holds {held} bytes for an input of {}, {may} are allowed",

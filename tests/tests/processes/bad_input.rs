@@ -12,7 +12,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use installation::Daemon;
-use wire::frame::{FORMAT, Kind};
+use ledger_v1::LedgerBlockingClient;
+use remex::blocking;
+use wire::SessionId;
+use wire::client::{ClientReply, ClientRequest};
+use wire::frame::{CLIENT_FRAME_MAX, FORMAT, HEADER, Kind, Message, encode, split};
+use wire::hello::{Hello, Opener, Welcome};
 
 use crate::common::{PATIENCE, World, binaries};
 
@@ -370,4 +375,89 @@ fn bytes_that_are_no_messages_harm_no_member_and_no_daemon() {
     };
     assert_eq!(ids(&now), ids(&members), "the same members as before");
     world.judge();
+}
+
+/// A connection of somebody who speaks the protocol without a client's machine.
+struct Raw(TcpStream);
+
+impl Raw {
+    fn dial(address: SocketAddr) -> Raw {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut raw = Raw(stream);
+        raw.say(&Hello::new("ledger", Opener::Client));
+        let welcome: Welcome = raw.hear();
+        assert!(matches!(welcome, Welcome::Accepted { .. }), "{welcome:?}");
+        raw
+    }
+
+    fn say<M: Message>(&mut self, message: &M) {
+        let mut bytes = Vec::new();
+        encode(message, &mut bytes);
+        self.0.write_all(&bytes).unwrap();
+    }
+
+    fn hear<M: Message>(&mut self) -> M {
+        let mut bytes = vec![0; HEADER];
+        self.0.read_exact(&mut bytes).unwrap();
+        let length = u32::from_le_bytes(bytes[..4].try_into().unwrap()) as usize;
+        bytes.resize(4 + length, 0);
+        self.0.read_exact(&mut bytes[HEADER..]).unwrap();
+        let frame = split(&bytes, CLIENT_FRAME_MAX).unwrap().unwrap();
+        frame.decode().unwrap()
+    }
+
+    /// What comes of `open` under this number of a session, as text.
+    fn opens(&mut self, session: SessionId, number: u64, account: &str) -> String {
+        self.say(&ClientRequest::Json {
+            session,
+            number,
+            method: "open".to_owned(),
+            arguments: format!("[\"{account}\", 5]"),
+        });
+        loop {
+            match self.hear() {
+                ClientReply::Json { call, reply, .. } if call.number == number => return reply,
+                ClientReply::Results { results } => {
+                    let result = results.into_iter().next().unwrap();
+                    assert_eq!(result.call.number, number);
+                    return format!("{:?}", result.outcome);
+                }
+                ClientReply::Members { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+/// Two who share a session, against the rules: none of them is executed twice or takes the other's
+/// reply for its own unnoticed.
+#[test]
+fn numbers_of_a_session_that_are_used_again_are_noticed() {
+    let mut world = World::of("ledger", &["ledger-v1"]);
+    let address = world.status().members[0].address;
+    let client = blocking::Client::connect("ledger", &[address]).unwrap();
+    let session = client.session().unwrap();
+    let id = session.id();
+    let ledger = LedgerBlockingClient::new(session);
+    let balance = |account: &str| ledger.balance(account.to_owned()).unwrap();
+    ledger.open("ann".to_owned(), 100).unwrap().unwrap();
+
+    let mut other = Raw::dial(address);
+    let done = "{\"Ok\":null}";
+    assert_eq!(other.opens(id, 1, "bob"), done, "the first one's reply");
+    assert_eq!(balance("bob"), None, "and nothing is executed");
+    // It goes on, and acknowledges what the first one has not asked yet.
+    assert_eq!(other.opens(id, 3, "cid"), done);
+    assert_eq!(balance("cid"), Some(5));
+    let told = ledger.open("dan".to_owned(), 1).unwrap_err().to_string();
+    assert_eq!(
+        told,
+        "not executed now, and perhaps before: somebody else uses this session's numbers too and \
+         has acknowledged this one; open a session for each user"
+    );
+    assert_eq!(balance("dan"), None);
+    assert_eq!(other.opens(id, 1, "eve"), "Acknowledged");
+    assert_eq!(balance("eve"), None);
+    assert_eq!(balance("ann"), Some(100));
 }

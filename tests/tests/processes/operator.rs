@@ -253,3 +253,23 @@ fn every_command_says_what_came_of_it() {
     succeeds(&world, &["stop", "ledger"]);
     assert_eq!(succeeds(&world, &["status"]), serde_json::json!([]));
 }
+
+#[test]
+fn there_is_no_way_down_without_a_reverse_mapping() {
+    let world = World::of("herald", &["herald-v1", "herald-v2"]);
+    let up = ["upgrade", "start", "herald", "2.0.0", "--watch"];
+    assert_eq!(succeeds(&world, &up)["upgrade"]["state"], "done");
+    let down = ["upgrade", "start", "herald", "1.0.0"];
+    for part in [
+        "1.0.0 (",
+        "reads state formats [1], the members write [2]: there is no way back to it without a \
+         reverse mapping; upgrade to a version that has one (Reversible) first",
+    ] {
+        fails(&world, &down, 4, part);
+    }
+    // Nothing began, and the group serves.
+    let status = succeeds(&world, &["status", "herald"]);
+    assert_eq!(status["effective"], "2.0.0");
+    assert_eq!(status["upgrade"]["state"], "done");
+    assert_eq!(succeeds(&world, &["call", "herald", "say"])["reply"], 1);
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use wire::list::List;
 use wire::peer::Contact;
 use wire::{Position, Time};
 
@@ -54,15 +55,15 @@ impl Contacts {
     }
 
     /// Whether the list changed. One that is older than the known one does not replace it.
-    pub(super) fn learn(&mut self, view: Position, members: Vec<Contact>) -> bool {
+    pub(super) fn learn(&mut self, view: Position, members: &List<Contact>) -> bool {
         if members.is_empty() || view < self.view {
             return false;
         }
         self.view = view;
-        if members == self.members {
+        if members.iter().eq(self.members.iter().cloned()) {
             return false;
         }
-        self.members = members;
+        self.members = members.iter().collect();
         // What a member declined before says nothing of it now.
         for member in self.members.iter().filter(|member| member.takes_requests) {
             if let Some(mark) = self.marks.get_mut(&member.address)

@@ -226,7 +226,7 @@ impl FakeGroup {
                 return;
             }
             (Mode::Declines(reason), request) => ClientReply::Declined {
-                calls: ids(&request),
+                calls: ids(&request).into(),
                 reason: reason.clone(),
             },
             (Mode::Serves | Mode::Swallows, ClientRequest::Open { token }) => {
@@ -274,6 +274,10 @@ impl FakeGroup {
                 let document = "{\"schema\":1}".to_owned();
                 ClientReply::Status { token, document }
             }
+            (Mode::Serves | Mode::Swallows, ClientRequest::Specify { token, .. }) => {
+                let why = "it grows by itself".to_owned();
+                ClientReply::SpecifyRefused { token, why }
+            }
             (Mode::Serves | Mode::Swallows, ClientRequest::Upgrade { token, .. }) => {
                 let why = "another upgrade runs".to_owned();
                 ClientReply::UpgradeRefused { token, why }
@@ -289,7 +293,7 @@ impl Order {
     fn members(&self) -> ClientReply {
         ClientReply::Members {
             view: Position(self.view),
-            members: self.members.clone(),
+            members: self.members.clone().into(),
         }
     }
 
@@ -337,6 +341,8 @@ fn ids(request: &ClientRequest) -> Vec<CallId> {
             session: *session,
             number: *number,
         }],
-        ClientRequest::Status { .. } | ClientRequest::Upgrade { .. } => Vec::new(),
+        ClientRequest::Status { .. }
+        | ClientRequest::Upgrade { .. }
+        | ClientRequest::Specify { .. } => Vec::new(),
     }
 }

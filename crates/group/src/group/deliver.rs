@@ -5,6 +5,7 @@ use std::sync::Arc;
 use museum::Defect;
 use order::{Configuration, Content, Delivery};
 use wire::frame::{FrameError, decode_body};
+use wire::list::List;
 use wire::log::{Change, ChangeEntry, ENTRY_FORMAT, Entry, Proposal};
 use wire::peer::PeerMessage;
 use wire::{MemberId, OrderedTime, Position};
@@ -63,7 +64,7 @@ impl Group {
             position: delivery.position,
             term: delivery.term,
             time: self.time,
-            proposals: Vec::new(),
+            proposals: List::default(),
             change: None,
             survived: None,
             membership: Arc::clone(&self.membership),
@@ -116,19 +117,19 @@ impl Group {
         self.clock.heard(self.time, now);
     }
 
-    fn apply_entry(&mut self, position: Position, proposals: &[Proposal]) {
+    fn apply_entry(&mut self, position: Position, proposals: &List<Proposal>) {
         for proposal in proposals {
-            if let Some(origin) = origin(proposal)
+            if let Some(origin) = origin(&proposal)
                 && origin.member == self.me
             {
                 self.multicast.delivered(origin.number);
             }
-            match proposal {
+            match &proposal {
                 Proposal::Leads { .. } | Proposal::Standing { .. } | Proposal::Ready { .. } => {
-                    Arc::make_mut(&mut self.membership).ordered(position, proposal);
+                    Arc::make_mut(&mut self.membership).ordered(position, &proposal);
                 }
                 Proposal::Transfer { joiner, .. } => {
-                    if Arc::make_mut(&mut self.membership).ordered(position, proposal) {
+                    if Arc::make_mut(&mut self.membership).ordered(position, &proposal) {
                         self.joiners.begins(*joiner);
                         self.posted.ready.remove(joiner);
                     }

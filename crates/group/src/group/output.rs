@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use wire::list::List;
 use wire::log::{Change, Proposal};
 use wire::peer::PeerMessage;
 use wire::{MemberId, OrderedTime, Position};
@@ -78,7 +79,7 @@ pub struct Delivered {
     /// The group's time.
     pub time: OrderedTime,
     /// What is ordered here.
-    pub proposals: Vec<Proposal>,
+    pub proposals: List<Proposal>,
     /// The change of membership that stands here.
     pub change: Option<Change>,
     /// This member goes on from here as the only survivor.

@@ -30,7 +30,9 @@ impl Group {
             && self.detector.is_linked(leader)
         {
             for proposals in batches(self.multicast.take_outbox()) {
-                let message = PeerMessage::Forward { proposals };
+                let message = PeerMessage::Forward {
+                    proposals: proposals.into(),
+                };
                 out.push(Output::Send {
                     to: leader,
                     message,
@@ -47,7 +49,7 @@ impl Group {
             format: ENTRY_FORMAT,
             time: self.clock.stamp(now),
             floor: self.floor(),
-            proposals,
+            proposals: proposals.into(),
         };
         match self.order.propose(to_bytes(&entry)) {
             Ok(()) => {}
@@ -59,15 +61,18 @@ impl Group {
                 | Refusal::RemovesLeader
                 | Refusal::DoesNotFit
                 | Refusal::CannotLead,
-            ) => self.multicast.hold(entry.proposals),
+            ) => self.multicast.hold(entry.proposals.into_iter().collect()),
         }
     }
 
     /// Says aloud to the contacts that these will not be ordered. What layers proposed they propose
     /// again.
-    fn refuse(&mut self, proposals: Vec<Proposal>, out: &mut Vec<Output>) {
+    fn refuse(&mut self, proposals: impl IntoIterator<Item = Proposal>, out: &mut Vec<Output>) {
         let mut numbers: BTreeMap<MemberId, Vec<u64>> = BTreeMap::new();
-        for origin in proposals.iter().filter_map(origin) {
+        for proposal in proposals {
+            let Some(origin) = origin(&proposal) else {
+                continue;
+            };
             numbers
                 .entry(origin.member)
                 .or_default()
@@ -75,9 +80,11 @@ impl Group {
         }
         for (contact, numbers) in numbers {
             if contact == self.me {
-                out.push(Output::Refused(self.multicast.refused(&numbers)));
+                out.push(Output::Refused(self.multicast.refused(numbers)));
             } else {
-                let message = PeerMessage::Overloaded { numbers };
+                let message = PeerMessage::Overloaded {
+                    numbers: numbers.into(),
+                };
                 out.push(Output::Send {
                     to: contact,
                     message,

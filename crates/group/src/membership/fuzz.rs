@@ -4,6 +4,7 @@
 use ::fuzz::Decoder;
 use bytes::Bytes;
 use wire::engine::{EngineChange, EngineStep, LogEntry, LogEntryKind};
+use wire::list::List;
 use wire::member::{Binary, Formats, Seat};
 use wire::{Build, Version};
 
@@ -70,11 +71,28 @@ fn grown() -> Membership {
 #[test]
 fn a_membership_survives_whatever_comes() {
     let snapshot = Snapshot::new(grown(), OrderedTime(7));
-    let valid = [snapshot.to_bytes(), snapshot.with_tail(tail()).to_bytes()];
+    // As dense as they can be written: numbers of members, and entries that hold nothing.
+    let mut wide = grown();
+    wide.configuration.voters = vec![MemberId::new(1).unwrap(); 3000];
+    let wide = Snapshot::new(wide, OrderedTime(7));
+    let empty = LogEntry {
+        kind: LogEntryKind::Normal,
+        term: 1,
+        index: 1,
+        data: Bytes::new(),
+        context: Bytes::new(),
+    };
+    let entries: List<LogEntry> = std::iter::repeat_n(empty, 3000).collect();
+    let long: Tail = decode_body(&to_bytes(&(Position(4), 3_u64, entries))).unwrap();
+    let valid = [
+        snapshot.to_bytes(),
+        snapshot.clone().with_tail(tail()).to_bytes(),
+        wide.to_bytes(),
+        snapshot.with_tail(long).to_bytes(),
+    ];
     Decoder::of("membership", valid)
-        .list::<Member>(60)
-        .list::<LogEntry>(8)
-        .list::<u64>(1)
+        // A member's number is one byte when it is written and eight in memory.
+        .times(8)
         .survives(|bytes| Snapshot::from_bytes(bytes).is_ok());
 }
 
@@ -83,7 +101,6 @@ fn a_log_that_does_not_end_where_it_should_is_refused_whatever_it_holds() {
     let valid = to_bytes(&tail());
     assert!(tail().ends_at(Position(6), 3));
     Decoder::of("tail", [valid])
-        .list::<LogEntry>(8)
         .buffer(4 << 10)
         .survives(|bytes| {
             decode_body::<Tail>(bytes).is_ok_and(|tail| tail.ends_at(Position(6), 3))

@@ -130,7 +130,7 @@ impl Client {
     pub fn reply(&mut self) -> Option<ClientReply> {
         let reply = read_frame(&mut self.from)?;
         if let ClientReply::Members { members, .. } = &reply {
-            self.members = members.clone();
+            self.members = members.iter().collect();
         }
         Some(reply)
     }
@@ -143,7 +143,7 @@ impl Client {
             match self.reply() {
                 Some(ClientReply::Results { results }) => {
                     came += results.len();
-                    frames.push(results);
+                    frames.push(results.into_iter().collect());
                 }
                 Some(ClientReply::Members { .. }) => {}
                 other => panic!("instead of results: {other:?}"),
@@ -165,10 +165,11 @@ impl Client {
         loop {
             match self.reply()? {
                 // A request that came twice into the order is answered twice.
-                ClientReply::Results { results } if results[0].call.number <= self.number => {}
+                ClientReply::Results { results }
+                    if results.iter().next().unwrap().call.number <= self.number => {}
                 ClientReply::Results { results } => {
                     self.number += 1;
-                    return Some(said(&results[0]));
+                    return Some(said(&results.into_iter().next().unwrap()));
                 }
                 ClientReply::Declined { .. } => return None,
                 _ => {}

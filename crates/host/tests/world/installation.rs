@@ -126,7 +126,7 @@ impl Installation {
             stack: replica::USUAL.to_owned(),
             initial,
             minimal: u32::from(initial > 1),
-            hosts: self.inner.hosts.clone(),
+            hosts: self.inner.hosts.clone().into(),
         };
         let assignment = Assignment {
             group: GROUP.to_owned(),

@@ -1,11 +1,16 @@
 //! Whatever a peer sends is taken or refused.
 
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
 use bytes::Bytes;
+use order::Output;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use wire::Time;
 use wire::engine::{EngineKind, EngineMessage, LogEntry, LogEntryKind};
+use wire::frame::{decode_body, to_bytes};
 
-use crate::world::World;
+use crate::world::{World, id};
 
 fn kind() -> impl Strategy<Value = EngineKind> {
     prop_oneof![
@@ -63,9 +68,42 @@ fn message() -> impl Strategy<Value = EngineMessage> {
             reject_hint,
             priority: 0,
             context: context.into(),
-            entries,
+            entries: entries.into(),
         }
     })
+}
+
+/// What members said to each other in a life with joiners, entries, reads, a leader that was cut off
+/// and came back, and one that handed over.
+static SAID: LazyLock<Vec<EngineMessage>> = LazyLock::new(|| {
+    let mut world = World::of(3);
+    world.propose("one");
+    world.quiet();
+    let now = Time(world.now);
+    world.order(2).read(now, 7);
+    world.quiet();
+    world.cut_off(1);
+    world.until("another leads", |world| {
+        world.get(2).leads() || world.get(3).leads()
+    });
+    world.quiet();
+    world.heal();
+    world.until("the old leader follows", |world| !world.get(1).leads());
+    world.propose("two");
+    world.quiet();
+    let (now, leader) = (Time(world.now), world.leader().unwrap());
+    world.order(leader).hand_over(now, id(1)).unwrap();
+    world.until("it leads again", |world| world.get(1).leads());
+    world.quiet();
+    world.said
+});
+
+#[test]
+fn every_kind_of_message_is_said() {
+    let kinds: BTreeSet<u8> = SAID.iter().map(|message| message.kind as u8).collect();
+    let all = 0..=EngineKind::RequestPreVoteResponse as u8;
+    assert_eq!(kinds, all.collect());
+    assert!(SAID.iter().any(|message| !message.entries.is_empty()));
 }
 
 proptest::proptest! {
@@ -87,6 +125,38 @@ proptest::proptest! {
             let now = Time(world.now);
             let mut out = Vec::new();
             world.order(number).turn(now, &mut out);
+        }
+    }
+
+    /// What was said and damaged on its way, but still is a message, never makes a member panic, and
+    /// what the member delivers goes on where it was.
+    #[test]
+    fn damaged_messages_of_a_peer_are_taken_or_refused(
+        damaged in proptest::collection::vec(
+            fuzz::damaged(SAID.iter().map(to_bytes).collect()),
+            1..60,
+        ),
+        number in 1..4_u64,
+    ) {
+        let mut world = World::of(3);
+        world.propose("before");
+        world.quiet();
+        let mut delivered = world.node(number).delivered.last().unwrap().position;
+        for bytes in damaged {
+            let Ok(message) = decode_body::<EngineMessage>(&bytes) else {
+                continue;
+            };
+            let committed = world.get(number).committed();
+            world.order(number).step(EngineMessage { to: number, ..message });
+            let (now, mut out) = (Time(world.now), Vec::new());
+            world.order(number).turn(now, &mut out);
+            proptest::prop_assert!(world.get(number).committed() >= committed);
+            for output in out {
+                if let Output::Delivered(delivery) = output {
+                    proptest::prop_assert_eq!(delivery.position, delivered.next());
+                    delivered = delivery.position;
+                }
+            }
         }
     }
 }
@@ -121,7 +191,7 @@ fn an_append_whose_entries_do_not_follow_is_refused() {
             reject_hint: 0,
             priority: 0,
             context: Bytes::new(),
-            entries: entries.into(),
+            entries: entries.to_vec().into(),
         });
         world.order(2).turn(now, &mut Vec::new());
         let follow = (first, second) == (end + 1, end + 2);

@@ -216,7 +216,8 @@ fn what_the_founder_decided_alone_is_not_lost_with_it() {
     let lose_what_follows = |world: &mut World| {
         for (_, _, output) in &mut world.wire {
             if let Output::Send { message, .. } = output {
-                message.entries.retain(|entry| entry.index <= promoted.0);
+                let entries = message.entries.iter();
+                message.entries = entries.filter(|entry| entry.index <= promoted.0).collect();
             }
         }
         world.wire.retain(|(_, _, output)| {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use order::{Content, Delivery, Order, Output, Start, Step};
+use wire::engine::EngineMessage;
 use wire::{MemberId, Position, Time};
 
 pub(crate) fn id(number: u64) -> MemberId {
@@ -21,6 +22,8 @@ pub(crate) struct World {
     pub(crate) now: u64,
     pub(crate) nodes: BTreeMap<MemberId, Node>,
     pub(crate) wire: VecDeque<(MemberId, MemberId, Output)>,
+    /// What engines said to each other from the beginning.
+    pub(crate) said: Vec<EngineMessage>,
     /// Links that carry nothing, in one direction.
     pub(crate) cut: BTreeSet<(MemberId, MemberId)>,
 }
@@ -31,6 +34,7 @@ impl World {
             now: 1_000_000,
             nodes: BTreeMap::new(),
             wire: VecDeque::new(),
+            said: Vec::new(),
             cut: BTreeSet::new(),
         };
         world.add(id(1), Order::found(id(1)));
@@ -87,7 +91,10 @@ impl World {
                 continue;
             };
             match output {
-                Output::Send { message, .. } => node.order.step(message),
+                Output::Send { message, .. } => {
+                    self.said.push(message.clone());
+                    node.order.step(message);
+                }
                 Output::Reach { reach, .. } => node.order.reach(now, from, reach),
                 Output::Survives {
                     reach, stands_back, ..

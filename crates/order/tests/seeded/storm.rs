@@ -219,7 +219,7 @@ impl Storm {
         }
         if let Output::Send { message, .. } = &output
             && message.kind == EngineKind::Append
-            && let Some(first) = message.entries.first()
+            && let Some(first) = message.entries.iter().next()
         {
             assert_eq!(
                 first.index,

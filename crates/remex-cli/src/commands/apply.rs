@@ -200,7 +200,7 @@ async fn change(
         generation: status.generation + 1,
         initial: wanted.initial,
         minimal: wanted.minimal,
-        hosts,
+        hosts: hosts.into(),
         // Different for each wish of an operator; a repeated sending has the same.
         token: u64::try_from(token.as_nanos() & u128::from(u64::MAX)).unwrap_or(0),
     };

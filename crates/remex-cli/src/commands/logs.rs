@@ -19,7 +19,7 @@ pub(crate) async fn run(at: &At, process: u32, lines: u32, screen: &Screen) -> R
         match ask(inventory.daemon, &request).await {
             Ok(DaemonReply::Output { lines, .. }) => {
                 for line in &lines {
-                    screen.line(line);
+                    screen.line(&line);
                 }
                 screen.document(&json!({
                     "host": inventory.host,

@@ -15,6 +15,7 @@ use rmp_serde::encode::Error as EncodeError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::whole::{STATE_DEPTH_MAX, Shallow};
 use crate::mapping::{Reversible, Successor, Unmappable};
 
 /// Bytes collected before a state's writer or reader is called: values are small, calls are not.
@@ -134,10 +135,16 @@ pub fn write_state<S: Serialize>(
     format: u32,
     out: &mut dyn io::Write,
 ) -> Result<(), StateError> {
-    let mut out = BufWriter::with_capacity(BUFFER, out);
-    rmp_serde::encode::write_named(&mut out, state).map_err(|why| written(why, format))?;
-    io::Write::flush(&mut out)?;
-    Ok(())
+    let mut out = BufWriter::with_capacity(BUFFER, Shallow::new(out));
+    let outcome = rmp_serde::encode::write_named(&mut out, state)
+        .map_err(|why| written(why, format))
+        .and_then(|()| io::Write::flush(&mut out).map_err(StateError::from));
+    if out.get_ref().is_too_deep() {
+        // What is left in the buffer has nowhere to go.
+        let _ = out.into_parts();
+        return Err(too_deep(format));
+    }
+    outcome
 }
 
 /// The encoder hides the writer's own error in one of its own; the operator needs the inner one.
@@ -151,6 +158,14 @@ fn written(why: EncodeError, format: u32) -> StateError {
     }
 }
 
+fn too_deep(format: u32) -> StateError {
+    let why = format!(
+        "its values stand more than {STATE_DEPTH_MAX} deep in each other; keep what is deeper in a \
+         flat list"
+    );
+    StateError::Malformed { format, why }
+}
+
 /// Reads a state's bytes, to the end of the stream.
 ///
 /// # Errors
@@ -159,9 +174,13 @@ pub fn read_state<S: DeserializeOwned>(
     format: u32,
     from: &mut dyn io::Read,
 ) -> Result<S, StateError> {
-    let mut from = BufReader::with_capacity(BUFFER, from);
+    let mut from = BufReader::with_capacity(BUFFER, Shallow::new(from));
     let malformed = |why: String| StateError::Malformed { format, why };
-    let state = rmp_serde::from_read(&mut from).map_err(|why| {
+    let read = rmp_serde::from_read(&mut from);
+    if from.get_ref().is_too_deep() {
+        return Err(too_deep(format));
+    }
+    let state = read.map_err(|why| {
         if let DecodeError::InvalidMarkerRead(error) | DecodeError::InvalidDataRead(error) = why {
             // A stream that ends early is a state cut short, not a broken stream.
             return if error.kind() == io::ErrorKind::UnexpectedEof {

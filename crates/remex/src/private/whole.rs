@@ -4,49 +4,183 @@
 //! mebibyte for five bytes that only announce, and again for each list that stands in another. And a
 //! type that holds itself is followed as deep as its bytes go: a request of a few hundred kilobytes
 //! would exhaust the stack of all members alike. So bytes that do not hold what they announce, or
-//! hold it too deep, are refused first.
+//! hold it too deep, are refused first. A state comes and goes as a stream: only its depth is looked
+//! at, piece by piece.
 
-/// How deep lists and maps may stand in each other: as deep as in JSON, whose reader has this limit.
+use std::io::{self, Read, Write};
+
+/// How deep lists and maps may stand in each other in a request: as deep as in JSON, whose reader has
+/// this limit.
 const DEPTH_MAX: usize = 128;
+
+/// How deep they may stand in a state: it holds what requests brought, in lists and maps of its own,
+/// and a thread's stack bears that many.
+pub(crate) const STATE_DEPTH_MAX: usize = 256;
+
+/// The longest beginning of a value: its kind and a length of 32 bits.
+const HEAD_MAX: usize = 5;
 
 /// Whether these bytes begin with one value, all of which is in them.
 pub(crate) fn is_whole(bytes: &[u8]) -> bool {
-    let mut rest = bytes;
-    // What is still to come on each level, and how many levels there are.
-    let mut left = [0_u64; DEPTH_MAX];
-    let mut depth = 0;
-    loop {
-        let Some((content, values)) = head(&mut rest) else {
-            return false;
-        };
-        let Some(behind) = usize::try_from(content)
-            .ok()
-            .and_then(|content| rest.get(content..))
-        else {
-            return false;
-        };
-        rest = behind;
-        if values > 0 {
-            if depth == DEPTH_MAX {
-                return false;
-            }
-            left[depth] = values;
-            depth += 1;
-            continue;
-        }
-        // A value is over, and with it perhaps those that it stands in.
-        while depth > 0 {
-            left[depth - 1] -= 1;
-            if left[depth - 1] > 0 {
-                break;
-            }
-            depth -= 1;
-        }
-        if depth == 0 {
-            return true;
+    let mut scan = Scan::new(DEPTH_MAX);
+    scan.pass(bytes).is_ok() && scan.is_over
+}
+
+/// Why bytes are no value that can be decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    TooDeep,
+    NoBeginning,
+}
+
+/// Goes through one value, in pieces that end anywhere.
+#[derive(Debug)]
+struct Scan {
+    depth_max: usize,
+    /// What is still to come on each level.
+    left: Vec<u64>,
+    /// Bytes of a text or number that are still to come.
+    content: u64,
+    /// A beginning that the last piece cut.
+    cut: [u8; HEAD_MAX],
+    cut_length: usize,
+    /// All of the value has passed; what follows is somebody else's.
+    is_over: bool,
+}
+
+impl Scan {
+    fn new(depth_max: usize) -> Scan {
+        Scan {
+            depth_max,
+            left: Vec::new(),
+            content: 0,
+            cut: [0; HEAD_MAX],
+            cut_length: 0,
+            is_over: false,
         }
     }
+
+    /// The next piece.
+    fn pass(&mut self, mut bytes: &[u8]) -> Result<(), Fault> {
+        while !self.is_over && !bytes.is_empty() {
+            if self.content > 0 {
+                let here = usize::try_from(self.content).unwrap_or(usize::MAX);
+                let here = here.min(bytes.len());
+                bytes = &bytes[here..];
+                self.content -= here as u64;
+                if self.content == 0 {
+                    self.end();
+                }
+                continue;
+            }
+            let Some((content, values)) = self.begin(&mut bytes)? else {
+                return Ok(());
+            };
+            if values > 0 {
+                if self.left.len() == self.depth_max {
+                    return Err(Fault::TooDeep);
+                }
+                self.left.push(values);
+            } else if content > 0 {
+                self.content = content;
+            } else {
+                self.end();
+            }
+        }
+        Ok(())
+    }
+
+    /// What the next value begins with, `None` if the piece cuts it.
+    fn begin(&mut self, bytes: &mut &[u8]) -> Result<Option<(u64, u64)>, Fault> {
+        if self.cut_length == 0 {
+            let mut behind = *bytes;
+            if let Some(head) = head(&mut behind) {
+                *bytes = behind;
+                return Ok(Some(head));
+            }
+        }
+        while let Some((&byte, behind)) = bytes.split_first() {
+            self.cut[self.cut_length] = byte;
+            self.cut_length += 1;
+            *bytes = behind;
+            if let Some(head) = head(&mut &self.cut[..self.cut_length]) {
+                self.cut_length = 0;
+                return Ok(Some(head));
+            }
+            if self.cut_length == HEAD_MAX || self.cut[0] == NO_BEGINNING {
+                return Err(Fault::NoBeginning);
+            }
+        }
+        Ok(None)
+    }
+
+    /// A value is over, and with it perhaps those that it stands in.
+    fn end(&mut self) {
+        while let Some(last) = self.left.last_mut() {
+            *last -= 1;
+            if *last > 0 {
+                return;
+            }
+            self.left.pop();
+        }
+        self.is_over = true;
+    }
 }
+
+/// Reads or writes a state as far as it is no deeper than [`STATE_DEPTH_MAX`].
+#[derive(Debug)]
+pub(crate) struct Shallow<S> {
+    stream: S,
+    scan: Scan,
+    is_too_deep: bool,
+}
+
+impl<S> Shallow<S> {
+    pub(crate) fn new(stream: S) -> Shallow<S> {
+        Shallow {
+            stream,
+            scan: Scan::new(STATE_DEPTH_MAX),
+            is_too_deep: false,
+        }
+    }
+
+    /// Whether that is why it went no further.
+    pub(crate) fn is_too_deep(&self) -> bool {
+        self.is_too_deep
+    }
+
+    /// What is wrong in another way is for the decoder to say.
+    fn pass(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.scan.pass(bytes) == Err(Fault::TooDeep) {
+            self.is_too_deep = true;
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for Shallow<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.stream.read(buffer)?;
+        self.pass(&buffer[..read])?;
+        Ok(read)
+    }
+}
+
+impl<W: Write> Write for Shallow<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.stream.write(bytes)?;
+        self.pass(&bytes[..written])?;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+/// The byte that begins nothing.
+const NO_BEGINNING: u8 = 0xc1;
 
 /// Cuts what a value begins with; how many bytes and how many values belong to it. `None` if it is
 /// not there, or is no beginning.
@@ -140,6 +274,37 @@ mod tests {
         let (deep, deeper) = (nested(b"\x91", DEPTH_MAX - 1), nested(b"\x91", DEPTH_MAX));
         assert!(is_whole(&[b"\x92", &deep[..], &deep].concat()));
         assert!(!is_whole(&[b"\x92", &deep[..], &deeper].concat()));
+    }
+
+    /// Where a stream is cut is nobody's choice.
+    #[test]
+    fn pieces_of_any_length_are_the_same_value() {
+        for value in values() {
+            let bytes = rmp_serde::to_vec_named(&value).unwrap();
+            for length in [1, 2, 3, 7, 4096] {
+                let mut scan = Scan::new(STATE_DEPTH_MAX);
+                for piece in bytes.chunks(length) {
+                    assert!(!scan.is_over, "before all of it has passed");
+                    scan.pass(piece).unwrap();
+                }
+                assert!(scan.is_over, "{length} bytes at a time");
+            }
+        }
+    }
+
+    #[test]
+    fn a_stream_goes_on_up_to_the_limit() {
+        for (depth, expected) in [(STATE_DEPTH_MAX, true), (STATE_DEPTH_MAX + 1, false)] {
+            let bytes = [b"\x91".repeat(depth), vec![0xc0]].concat();
+            let mut read = Shallow::new(&bytes[..]);
+            assert_eq!(io::copy(&mut read, &mut io::sink()).is_ok(), expected);
+            assert_eq!(read.is_too_deep(), !expected);
+            let mut written = Shallow::new(io::sink());
+            assert_eq!(written.write_all(&bytes).is_ok(), expected);
+            assert_eq!(written.is_too_deep(), !expected);
+        }
+        let mut none = Shallow::new(&b"\xc1\x91"[..]);
+        assert_eq!(io::copy(&mut none, &mut io::sink()).unwrap(), 2);
     }
 
     #[test]

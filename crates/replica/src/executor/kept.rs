@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 use wire::frame::{FrameError, decode_body, to_bytes};
+use wire::list::List;
 use wire::log::Proposal;
 use wire::{OrderedTime, Position, Version};
 
@@ -57,7 +58,7 @@ pub(super) struct Kept {
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 struct Held {
     #[n(0)]
-    entries: Vec<HeldEntry>,
+    entries: List<HeldEntry>,
     #[n(1)]
     bytes: u64,
     /// Whether some were forgotten.
@@ -73,7 +74,7 @@ pub(super) struct HeldEntry {
     #[n(1)]
     pub(super) time: OrderedTime,
     #[n(2)]
-    requests: Vec<Proposal>,
+    requests: List<Proposal>,
 }
 
 impl HeldEntry {
@@ -127,14 +128,14 @@ impl Kept {
         requests: Vec<Executable>,
     ) {
         let held = self.held.get_or_insert(Held {
-            entries: Vec::new(),
+            entries: List::default(),
             bytes: 0,
             incomplete: false,
         });
         let bytes: usize = requests.iter().map(size).sum();
         held.bytes += bytes as u64 + HELD_ENTRY_BYTES;
         if held.bytes > HELD_BYTES_MAX as u64 {
-            held.entries = Vec::new();
+            held.entries = List::default();
             held.incomplete = true;
         }
         if held.incomplete {
@@ -144,7 +145,7 @@ impl Kept {
             Executable::Open { origin, token } => Proposal::Open { origin, token },
             Executable::Calls { origin, calls } => Proposal::Calls { origin, calls },
         });
-        held.entries.push(HeldEntry {
+        held.entries.push(&HeldEntry {
             position,
             time,
             requests: requests.collect(),
@@ -157,7 +158,7 @@ impl Kept {
     }
 
     /// What the donor held back, for whoever can execute it.
-    pub(super) fn take_held(&mut self) -> Option<Vec<HeldEntry>> {
+    pub(super) fn take_held(&mut self) -> Option<List<HeldEntry>> {
         self.held.take().map(|held| held.entries)
     }
 

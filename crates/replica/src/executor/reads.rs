@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wire::client::{Call, CallId, CallResult, ClientReply, Decline};
 use wire::frame::decode_body;
+use wire::list::Values;
 
 use super::{Answer, Executor, request};
 use crate::service::{Context, Service};
@@ -14,13 +15,13 @@ use crate::service::{Context, Service};
 impl<S: Service> Executor<S> {
     /// Executes a batch of reads. What does not decode is nobody's: the contact has checked them.
     pub(super) fn reads(&mut self, connection: u64, calls: &Bytes, out: &mut Vec<Answer>) {
-        let Ok(calls) = decode_body::<Vec<Call<'_>>>(calls) else {
+        let Ok(calls) = decode_body::<Values<'_, Call<'_>>>(calls) else {
             return;
         };
         if !self.follows() {
             // The state stands still at the activation: it is not what these reads may see.
             let reply = ClientReply::Declined {
-                calls: calls.iter().map(id).collect(),
+                calls: calls.map(|call| id(&call)).collect(),
                 reason: Decline::AskAnother,
             };
             out.push(Answer { connection, reply });
@@ -34,18 +35,18 @@ impl<S: Service> Executor<S> {
             seed: self.kept.seed,
         };
         let mut results = Vec::with_capacity(calls.len());
-        for call in &calls {
+        for call in calls {
             let accepted =
                 self.kept
                     .interface
                     .accepts(call.method, call.signature, true, &cx.effective);
             let service = &self.service;
-            let outcome = self.panics.guard(&cx, call, || {
-                accepted.and_then(|()| service.read(&cx, request(call)))
+            let outcome = self.panics.guard(&cx, &call, || {
+                accepted.and_then(|()| service.read(&cx, request(&call)))
             });
             cx.index += 1;
             results.push(CallResult {
-                call: id(call),
+                call: id(&call),
                 position: self.position,
                 outcome,
             });

@@ -171,7 +171,7 @@ impl Attempts {
             },
         };
         self.asked.insert(token, asked);
-        let host = cx.ordered.host(attempt.host).clone();
+        let host = cx.ordered.host(attempt.host);
         out.push(Effect::Note(format!(
             "ask {} for {binary} in {seat}, attempt {}",
             host.name, attempt.number

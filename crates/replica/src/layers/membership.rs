@@ -113,7 +113,6 @@ impl Membership {
         self.alone_at = Some(now.after(ALONE_PATIENCE));
         let hosts = &cx.ordered.foundation().hosts;
         for (token, host) in (0..u64::MAX).rev().zip(hosts) {
-            let host = host.clone();
             out.push(Effect::Inventory { token, host });
         }
     }
@@ -135,7 +134,7 @@ impl Membership {
             if let Some(host) = hosts.iter().find(|host| host.name == member.host) {
                 out.push(Effect::Fate {
                     token: FATE | member.id.number(),
-                    host: host.clone(),
+                    host,
                     member: member.id,
                 });
             }

@@ -22,7 +22,7 @@ struct Record {
     time: OrderedTime,
     #[n(2)]
     what: String,
-    #[n(3)]
+    #[cbor(n(3), with = "wire::list::exact")]
     members: Vec<String>,
 }
 

@@ -9,6 +9,7 @@
 use group::Membership;
 use museum::Defect;
 use wire::daemon::HostRecord;
+use wire::list::List;
 use wire::log::SpecifyRequest;
 use wire::member::{Binary, Member, Seat};
 use wire::{MemberId, Position};
@@ -251,11 +252,11 @@ impl Ordered {
 
     /// Other hosts: seats are at home where they were, if that is among them. Returns those whose
     /// attempt asks a host that is not.
-    fn settle_on(&mut self, hosts: &[HostRecord]) -> Vec<Seat> {
-        let known = std::mem::replace(&mut self.foundation.hosts, hosts.to_vec());
+    fn settle_on(&mut self, hosts: &List<HostRecord>) -> Vec<Seat> {
+        let known = std::mem::replace(&mut self.foundation.hosts, hosts.clone());
         let there = |index: u32| {
-            let name = &known.get(index as usize % known.len().max(1))?.name;
-            let found = hosts.iter().position(|host| host.name == *name)?;
+            let name = known.iter().nth(index as usize % known.len().max(1))?.name;
+            let found = hosts.iter().position(|host| host.name == name)?;
             u32::try_from(found).ok()
         };
         let mut without = Vec::new();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use group::{Delivered, Now, Snapshot};
 use museum::Defect;
 use wire::daemon::DaemonRequest;
+use wire::list::List;
 use wire::log::Proposal;
 use wire::peer::{Contact, TransferHead};
 use wire::{MemberId, OrderedTime, Position};
@@ -19,7 +20,7 @@ use crate::ordered::{Happened, answering};
 #[derive(Debug, Default)]
 pub(super) struct Contacts {
     at: Position,
-    list: Vec<Contact>,
+    list: List<Contact>,
 }
 
 impl Contacts {
@@ -215,7 +216,7 @@ impl Replica {
         out: &mut Vec<Output>,
     ) {
         let answering = crate::ordered::answering(&self.ordered, membership);
-        let list: Vec<Contact> = membership
+        let list: List<Contact> = membership
             .view
             .members
             .iter()

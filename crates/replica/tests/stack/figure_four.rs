@@ -67,7 +67,8 @@ fn the_upgrade_layer_stops_requests_at_the_invocation_layer() {
         calls: vec![CallId {
             session: SessionId(0),
             number: 2,
-        }],
+        }]
+        .into(),
         reason: Decline::AskAnother,
     };
     assert_eq!(replies, [stopped]);

@@ -3,7 +3,6 @@
 use ::fuzz::Decoder;
 use replica::Replica;
 use wire::frame::{decode_body, to_bytes};
-use wire::member::Member;
 use wire::peer::TransferHead;
 
 use crate::members::{Members, Seen, setup};
@@ -18,7 +17,6 @@ fn a_joiner_begins_or_refuses_whatever_head_comes() {
     let arrival = members.admit(&asked);
     let (now, admitted) = (members.now(), arrival.admitted);
     Decoder::of("head", [to_bytes(&arrival.head)])
-        .list::<Member>(60)
         .buffer(256 << 10)
         .slow(3)
         .survives(|bytes| {

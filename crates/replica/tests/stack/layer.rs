@@ -80,7 +80,8 @@ fn found(stack: &str, roll: Roll) -> Result<Replica, StartError> {
         hosts: vec![HostRecord {
             name: "alpha".to_owned(),
             daemon: address,
-        }],
+        }]
+        .into(),
     };
     Replica::found(now(0), setup, "group", foundation, 1, 1).map(|(replica, _)| replica)
 }

@@ -133,7 +133,7 @@ impl Members {
             stack: format!("{}:Watch", replica::USUAL),
             initial,
             minimal,
-            hosts: hosts.clone(),
+            hosts: hosts.clone().into(),
         };
         let mut members = Members {
             members: Vec::new(),

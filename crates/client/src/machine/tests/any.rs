@@ -243,7 +243,7 @@ impl World {
                 token: *token,
                 document: "{}".to_owned(),
             }),
-            ClientRequest::Upgrade { .. } => None,
+            ClientRequest::Upgrade { .. } | ClientRequest::Specify { .. } => None,
         }
     }
 
@@ -312,7 +312,13 @@ impl World {
             } => {
                 if let Some(link) = self.link(link, true) {
                     let (view, members) = (Position(view), contacts(members));
-                    self.hear(link, ClientReply::Members { view, members });
+                    self.hear(
+                        link,
+                        ClientReply::Members {
+                            view,
+                            members: members.into(),
+                        },
+                    );
                 }
             }
             Step::Execute { link, answered } => self.answer(link, &done, answered),
@@ -322,7 +328,13 @@ impl World {
                     && let Some(request) = self.taken(link)
                 {
                     let calls = ids(&request);
-                    self.hear(link, ClientReply::Declined { calls, reason });
+                    self.hear(
+                        link,
+                        ClientReply::Declined {
+                            calls: calls.into(),
+                            reason,
+                        },
+                    );
                 }
             }
             Step::Strange {
@@ -336,7 +348,13 @@ impl World {
                         number,
                     };
                     let (calls, reason) = (vec![call], Decline::Unavailable);
-                    self.hear(link, ClientReply::Declined { calls, reason });
+                    self.hear(
+                        link,
+                        ClientReply::Declined {
+                            calls: calls.into(),
+                            reason,
+                        },
+                    );
                 }
             }
         }
@@ -368,7 +386,9 @@ fn ids(request: &ClientRequest) -> Vec<CallId> {
         ClientRequest::Json {
             session, number, ..
         } => vec![id(*session, *number)],
-        ClientRequest::Status { .. } | ClientRequest::Upgrade { .. } => Vec::new(),
+        ClientRequest::Status { .. }
+        | ClientRequest::Upgrade { .. }
+        | ClientRequest::Specify { .. } => Vec::new(),
     }
 }
 
@@ -474,7 +494,7 @@ proptest! {
                 }
                 Fate::Declined(reason) => {
                     let (link, calls) = (LinkId(link), ids(&request));
-                    let reply = ClientReply::Declined { calls, reason };
+                    let reply = ClientReply::Declined { calls: calls.into(), reason };
                     world.script.input(Input::Received { link, reply });
                 }
             }

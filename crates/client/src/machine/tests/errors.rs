@@ -283,7 +283,7 @@ fn a_declined_opening_goes_to_another_member() {
     script.hear(
         1,
         ClientReply::Declined {
-            calls: vec![opening],
+            calls: vec![opening].into(),
             reason,
         },
     );
@@ -323,7 +323,7 @@ fn an_upgrade_that_a_parted_member_declines_goes_to_another_member() {
     script.hear(
         1,
         ClientReply::Declined {
-            calls: vec![super::super::ask(2)],
+            calls: vec![super::super::ask(2)].into(),
             reason: Decline::Unavailable,
         },
     );

@@ -172,7 +172,13 @@ impl Script {
 
     pub(super) fn members(&mut self, link: u64, view: u64, names: &str) {
         let (view, members) = (Position(view), contacts(names));
-        self.hear(link, ClientReply::Members { view, members });
+        self.hear(
+            link,
+            ClientReply::Members {
+                view,
+                members: members.into(),
+            },
+        );
     }
 
     /// The writes with these numbers are executed, at position 9.
@@ -255,6 +261,7 @@ fn sent(request: &ClientRequest) -> String {
         } => format!("json {session}#{number}"),
         ClientRequest::Status { token } => format!("status {token}"),
         ClientRequest::Upgrade { token, .. } => format!("upgrade {token}"),
+        ClientRequest::Specify { token, .. } => format!("specify {token}"),
     }
 }
 

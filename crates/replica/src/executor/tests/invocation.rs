@@ -310,8 +310,8 @@ fn reads_see_the_position_before_them_and_need_no_session() {
         panic!("results, not {reply:?}");
     };
     assert_eq!(results.len(), 2);
-    assert_eq!(results[0].position, Position(3));
-    assert_eq!(first(&results[0].outcome), 1);
+    assert_eq!(results.iter().next().unwrap().position, Position(3));
+    assert_eq!(first(&results.iter().next().unwrap().outcome), 1);
 }
 
 #[test]

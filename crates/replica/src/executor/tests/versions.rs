@@ -89,7 +89,7 @@ fn an_old_member_stands_still_at_the_activation() {
     let read = call(session, 3, COUNT, 0);
     let answers = old.reads(&[read]);
     let declined = ClientReply::Declined {
-        calls: vec![CallId { session, number: 3 }],
+        calls: vec![CallId { session, number: 3 }].into(),
         reason: Decline::AskAnother,
     };
     assert_eq!(answers[0].reply, declined);

@@ -1,6 +1,7 @@
 //! Wishes: other numbers of members and other hosts, in the middle of anything (design 4.12, §3.4).
 
 use wire::daemon::HostRecord;
+use wire::list::List;
 use wire::log::{Proposal, SpecifyRequest};
 use wire::member::{Seat, Standing};
 
@@ -8,7 +9,7 @@ use super::situation::{binary, foundation, id, request};
 use super::world::{Act, World, stands};
 use crate::ordered::Happened;
 
-fn hosts(names: &[&str]) -> Vec<HostRecord> {
+fn hosts(names: &[&str]) -> List<HostRecord> {
     let record = |name: &&str| HostRecord {
         name: (*name).to_owned(),
         daemon: ([127, 0, 0, 1], 7_400).into(),
@@ -166,15 +167,15 @@ fn what_cannot_be_met_is_refused_with_the_reason() {
             "at least 4 of 3 members cannot serve: lower minimal or raise initial",
         ),
         (
-            |wish| wish.hosts.clear(),
+            |wish| wish.hosts = Vec::new().into(),
             "no hosts; name those that may run members",
         ),
         (
-            |wish| wish.hosts.push(wish.hosts[0].clone()),
+            |wish| wish.hosts = wish.hosts.iter().chain(wish.hosts.iter().take(1)).collect(),
             "host h0 is named twice; leave one out",
         ),
         (
-            |wish| wish.hosts.truncate(1),
+            |wish| wish.hosts = wish.hosts.iter().take(1).collect(),
             "m2 runs on h1, which is not among the hosts: name it, or stop the member first",
         ),
     ];
