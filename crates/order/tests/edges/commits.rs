@@ -12,15 +12,16 @@ fn hold(
     (from, to): (u64, u64),
     so: impl Fn(&EngineMessage) -> bool,
 ) -> Vec<(MemberId, MemberId, Output)> {
-    let (held, rest) = std::mem::take(&mut world.wire)
-        .into_iter()
-        .partition(|(sender, receiver, output)| {
-            let message = match output {
-                Output::Send { message, .. } => message,
-                _ => return false,
-            };
-            (*sender, *receiver) == (id(from), id(to)) && so(message)
-        });
+    let (held, rest) =
+        std::mem::take(&mut world.wire)
+            .into_iter()
+            .partition(|(sender, receiver, output)| {
+                let message = match output {
+                    Output::Send { message, .. } => message,
+                    _ => return false,
+                };
+                (*sender, *receiver) == (id(from), id(to)) && so(message)
+            });
     world.wire = rest;
     Vec::from(held)
 }

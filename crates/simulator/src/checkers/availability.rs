@@ -41,7 +41,9 @@ impl Availability {
         let view = &membership.view;
         // A survivor learns of a turn and, behind it, that it is alone, at once: the others have
         // served as the turn began.
-        let gone = served.iter().filter(|(id, _)| alone && view.member(**id).is_none());
+        let gone = served
+            .iter()
+            .filter(|(id, _)| alone && view.member(**id).is_none());
         let serve = |id: &MemberId| self.served.contains_key(id) || served.contains_key(id);
         let remain = view.members.iter().filter(|member| serve(&member.id));
         let remaining = remain
