@@ -101,13 +101,10 @@ impl World<'_> {
             return;
         };
         let (seen, membership) = (seen(replica), replica.membership());
-        let configuration = &membership.configuration;
-        let voters = configuration.voters.iter().chain(&configuration.outgoing);
-        let voters = voters.copied().collect();
-        let opinion = self
-            .checkers
-            .incarnations
-            .looks(seen, voters, &self.uncertain());
+        let configuration = membership.configuration.clone();
+        let uncertain = self.uncertain();
+        let incarnations = &mut self.checkers.incarnations;
+        let opinion = incarnations.looks(seen, configuration, &uncertain);
         self.checkers.says("incarnations", opinion);
     }
 
