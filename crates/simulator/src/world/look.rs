@@ -310,11 +310,11 @@ impl World<'_> {
                     .iter()
                     .find_map(|joiner| Some(joiner.transfer?.donor));
                 let held = turn.map(|(_, attempt)| attempt.by);
-                let member = membership.view.serving().find(|member| {
+                let mut others = membership.view.serving().filter(|member| {
                     let id = Some(member.id);
                     id != membership.leader && id != donor && id != held && id != leaving
-                })?;
-                process(member.id)
+                });
+                others.find_map(|member| process(member.id))
             }
             Role::Daemon => {
                 let attempt = turn.or(recovery).map(|(_, attempt)| attempt);
