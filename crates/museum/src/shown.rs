@@ -30,10 +30,18 @@ pub fn on(defect: Defect) -> bool {
 /// What `judge` says with no defect shown: who judges the code under test must not have the defect
 /// itself.
 pub fn aside<T>(judge: impl FnOnce() -> T) -> T {
-    let before = ASIDE.replace(true);
-    let said = judge();
-    ASIDE.set(before);
-    said
+    let _ends = Aside(ASIDE.replace(true));
+    judge()
+}
+
+/// Ends also where the judge panics, as services on purpose do: whoever catches that goes on with the
+/// defect.
+struct Aside(bool);
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        ASIDE.set(self.0);
+    }
 }
 
 fn of_the_process() -> Option<Defect> {
@@ -43,4 +51,18 @@ fn of_the_process() -> Option<Defect> {
         let known = Defect::ALL.iter().find(|defect| defect.name() == name);
         Some(*known.unwrap_or_else(|| panic!("{VARIABLE}: there is no defect {name}")))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_judge_that_panics_leaves_the_defect_shown() {
+        let defect = Defect::ALL[0];
+        show(Some(defect));
+        assert!(!aside(|| on(defect)));
+        let judged = std::panic::catch_unwind(|| aside(|| panic!("it does not map")));
+        assert!(judged.is_err() && on(defect));
+    }
 }

@@ -88,12 +88,17 @@ pub fn random_plan(seed: u64, targets: &[Vec<Version>]) -> Plan {
         let fault = fault.lasting(lasts);
         plan.strikes.push(Strike { when, role, fault });
     }
+    let weather = |strike: &Strike| matches!(strike.fault, Fault::Weather(_));
+    if plan.strikes.iter().any(weather) {
+        plan.load.singles = SINGLES_IN_WEATHER;
+    }
     plan
 }
 
 /// The plan of a seed in which survivors have to go on: groups of one, two, three and five, in which
 /// processes die at every step of an upgrade. If it is `reckless`, more may die than survivors may go
-/// on without, and hosts may lose their power: then the group must wait.
+/// on without, now and then a majority at once, and hosts may lose their power: then the group must
+/// wait.
 pub fn survivors_plan(seed: u64, targets: &[Vec<Version>], reckless: bool) -> Plan {
     let mut random = Random::new(seed ^ 0x5afe_0000_0000);
     let members = *random.pick(&[1, 2, 2, 3, 5]).unwrap_or(&2);
@@ -133,6 +138,18 @@ pub fn survivors_plan(seed: u64, targets: &[Vec<Version>], reckless: bool) -> Pl
         };
         plan.strikes.push(Strike { when, role, fault });
     }
+    if reckless && members > 2 && random.chance(500) {
+        let when = When::At(random.range(0, 2_000));
+        for number in 0..=members / 2 {
+            let role = if number == 0 {
+                Role::Leader
+            } else {
+                Role::Member
+            };
+            let fault = Fault::Crash;
+            plan.strikes.push(Strike { when, role, fault });
+        }
+    }
     plan
 }
 
@@ -152,6 +169,9 @@ fn wishes(seed: u64, members: u32, minimal: u32) -> Vec<Wish> {
     ]
 }
 
+/// A message that is overtaken matters to those that ask within the millisecond that it is late: two
+/// clients hardly ever do.
+const SINGLES_IN_WEATHER: u32 = 4;
 /// How many cells of the table each seed aims at.
 const AIMS: u64 = 4;
 /// From here on seeds aim at one cell each. Nobody counts that far, and clocks do not go there.

@@ -132,7 +132,8 @@ impl Checkers {
     }
 
     pub(crate) fn asked(&mut self, now: u64, session: SessionId, request: &Request) -> usize {
-        self.replies.asked(now, session, request)
+        let floor = self.order.furthest();
+        self.replies.asked(now, floor, session, request)
     }
 
     pub(crate) fn answered(&mut self, now: u64, entry: usize, reply: &Reply) {

@@ -63,3 +63,12 @@ pub fn targets() -> Vec<Vec<Version>> {
         vec![version(UNMAPPABLE), two],
     ]
 }
+
+/// Those of the [`targets`] that survivors may go on to: up, and down again. No version that fails,
+/// because a group of one that behaves as one has no way back. And not the third, which opens accounts
+/// by itself: in so small a group it would come before all of them are open.
+pub fn survivors_targets() -> Vec<Vec<Version>> {
+    let (two, three) = (version((2, 0)), version((3, 0)));
+    let works = |path: &Vec<Version>| path[0] == two && !path.contains(&three);
+    targets().into_iter().filter(works).collect()
+}

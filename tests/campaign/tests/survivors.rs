@@ -5,8 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 #![allow(clippy::print_stderr, reason = "a failed test tells what it saw")]
 
-use campaign::{ledger, targets};
-use remex::Version;
+use campaign::{ledger, survivors_targets};
 use simulator::{Plan, Report, survivors_plan};
 
 /// Seeds of each kind.
@@ -16,14 +15,6 @@ struct Runs {
     survivals: usize,
     lost: Vec<String>,
     failed: Vec<u64>,
-}
-
-/// Up, and down again. No version that fails: a group of one that behaves as one has no way back. And
-/// not the third, which opens accounts by itself: here it would come before all of them are open.
-fn paths() -> Vec<Vec<Version>> {
-    let third = Version::new(3, 0, 0);
-    let works = |path: &&Vec<Version>| path[0] == Version::new(2, 0, 0) && !path.contains(&third);
-    targets().iter().filter(works).cloned().collect()
 }
 
 fn runs(reckless: bool) -> Runs {
@@ -37,7 +28,7 @@ fn runs(reckless: bool) -> Runs {
     let one: Option<u64> = one.and_then(|seed| seed.parse().ok());
     let seeds = one.map_or(1..=SEEDS, |seed| seed..=seed);
     for seed in seeds {
-        let plan = survivors_plan(seed, &paths(), reckless);
+        let plan = survivors_plan(seed, &survivors_targets(), reckless);
         let report = simulator::run(&installation, &plan);
         runs.survivals += report.survivals;
         if let Some(fault) = &report.fault {

@@ -34,6 +34,12 @@ impl Order {
         self.delivered.insert(member, position);
     }
 
+    /// The last position that anybody delivered.
+    pub(crate) fn furthest(&self) -> Position {
+        let last = self.entries.last_key_value();
+        last.map_or(Position::default(), |(position, _)| *position)
+    }
+
     /// Whether all members of a view hold a state: only the founder begins without another's.
     pub(crate) fn has_begun(&self, membership: &Membership) -> Opinion {
         let members = &membership.view.members;

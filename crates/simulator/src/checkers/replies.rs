@@ -3,9 +3,9 @@
 //! The reference is one unreplicated service of the effective version, called directly, once per
 //! request, in the order that members delivered; at an activation its state is mapped by the new
 //! version's own mapping. It knows nothing of sessions' caches, elections or transfers. A reply's
-//! position is its witness: it must lie behind every reply that anybody had when it was asked, and
-//! what it says must be what the reference says at that position. Together that is linearizability,
-//! for every operation of the run.
+//! position is its witness: it must lie behind everything that any member had delivered when it was
+//! asked, hence behind every reply that anybody had, and what it says must be what the reference says
+//! at that position. Together that is linearizability, for every operation of the run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub(crate) struct Operation {
     signature: u32,
     pub(crate) arguments: Bytes,
     asked_at: u64,
-    /// The furthest position that anybody had a reply of.
+    /// The furthest position that any member had delivered.
     floor: Position,
     pub(crate) reply: Option<(Position, Bytes)>,
     answered_at: u64,
@@ -47,7 +47,6 @@ pub(crate) struct Replies {
     pub(crate) workload: Box<dyn Workload>,
     pub(crate) operations: Vec<Operation>,
     numbers: BTreeMap<SessionId, u64>,
-    floor: Position,
     pub(crate) answered: u64,
     /// When anybody last had a reply, and the longest time that nobody had.
     pub(crate) last_reply: u64,
@@ -60,14 +59,20 @@ impl Replies {
             workload,
             operations: Vec::new(),
             numbers: BTreeMap::new(),
-            floor: Position::default(),
             answered: 0,
             last_reply: 0,
             longest_gap: 0,
         }
     }
 
-    pub(crate) fn asked(&mut self, now: u64, session: SessionId, request: &Request) -> usize {
+    /// `floor` is how far any member has delivered.
+    pub(crate) fn asked(
+        &mut self,
+        now: u64,
+        floor: Position,
+        session: SessionId,
+        request: &Request,
+    ) -> usize {
         let number = match request.kind {
             Kind::Write => {
                 let number = self.numbers.entry(session).or_default();
@@ -84,7 +89,7 @@ impl Replies {
             signature: request.signature,
             arguments: request.arguments.clone(),
             asked_at: now,
-            floor: self.floor,
+            floor,
             reply: None,
             answered_at: 0,
             unexecuted: None,
@@ -98,20 +103,20 @@ impl Replies {
             return Err(format!("a request was answered twice: {operation:?}"));
         }
         let early = match operation.kind {
-            // What was asked after a reply was seen is ordered behind it.
+            // What is asked now is ordered behind what is delivered, and a read sees all of it: who
+            // leads has committed it before anybody could deliver it.
             Kind::Write => reply.position <= operation.floor,
             Kind::Read => reply.position < operation.floor,
             Kind::StaleRead => false,
         };
         if early {
             return Err(format!(
-                "{:?} of {} was answered at {}, but {} had been answered before it was asked",
+                "{:?} of {} was answered at {}, but {} had been delivered before it was asked",
                 operation.kind, operation.session, reply.position, operation.floor
             ));
         }
         operation.reply = Some((reply.position, reply.bytes.clone()));
         operation.answered_at = now;
-        self.floor = self.floor.max(reply.position);
         self.answered += 1;
         if self.last_reply > 0 {
             self.longest_gap = self.longest_gap.max(now - self.last_reply);

@@ -225,7 +225,7 @@ impl World<'_> {
                 }
             }
         }
-        self.stirred_until = self.now + STIR;
+        self.stirred_until = self.stirred_until.max(self.now + STIR);
         self.news = true;
     }
 

@@ -104,13 +104,10 @@ impl World<'_> {
             return;
         };
         let (seen, membership) = (seen(replica), replica.membership());
-        let configuration = &membership.configuration;
-        let voters = configuration.voters.iter().chain(&configuration.outgoing);
-        let voters = voters.copied().collect();
-        let opinion = self
-            .checkers
-            .incarnations
-            .looks(seen, voters, &self.uncertain());
+        let configuration = membership.configuration.clone();
+        let uncertain = self.uncertain();
+        let incarnations = &mut self.checkers.incarnations;
+        let opinion = incarnations.looks(seen, configuration, &uncertain);
         self.checkers.says("incarnations", opinion);
     }
 
@@ -316,11 +313,11 @@ impl World<'_> {
                     .iter()
                     .find_map(|joiner| Some(joiner.transfer?.donor));
                 let held = turn.map(|(_, attempt)| attempt.by);
-                let member = membership.view.serving().find(|member| {
+                let mut others = membership.view.serving().filter(|member| {
                     let id = Some(member.id);
                     id != membership.leader && id != donor && id != held && id != leaving
-                })?;
-                process(member.id)
+                });
+                others.find_map(|member| process(member.id))
             }
             Role::Daemon => {
                 let attempt = turn.or(recovery).map(|(_, attempt)| attempt);

@@ -374,6 +374,13 @@ impl World<'_> {
         let Some(member) = self.processes[process].member_mut() else {
             return;
         };
+        if let (Purpose::Peer(peer), PeerMessage::Survives { stands_back, .. }) =
+            (purpose, &message)
+            && *stands_back
+        {
+            let me = member.replica.me();
+            self.checkers.incarnations.stands_back(me, peer);
+        }
         match (purpose, message) {
             (Purpose::Peer(peer), message) => member.replica.heard(now, peer, message, out),
             (Purpose::Joiner, message) => {

@@ -202,6 +202,8 @@ impl World<'_> {
     }
 
     fn weather(&mut self, place: usize, until: u64) {
+        // What is overtaken matters to those that ask meanwhile.
+        self.stirred_until = self.stirred_until.max(until);
         let weather = Weather {
             late: 100,
             lost: 5,
