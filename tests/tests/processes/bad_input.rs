@@ -416,16 +416,17 @@ impl Raw {
             arguments: format!("[\"{account}\", 5]"),
         });
         loop {
-            match self.hear() {
-                ClientReply::Json { call, reply, .. } if call.number == number => return reply,
-                ClientReply::Results { results } => {
-                    let result = results.into_iter().next().unwrap();
-                    assert_eq!(result.call.number, number);
-                    return format!("{:?}", result.outcome);
-                }
-                ClientReply::Members { .. } => {}
-                other => panic!("{other:?}"),
+            let heard = self.hear();
+            if let ClientReply::Json { call, reply, .. } = heard {
+                assert_eq!(call.number, number);
+                return reply;
             }
+            if let ClientReply::Results { results } = heard {
+                let result = results.into_iter().next().unwrap();
+                assert_eq!(result.call.number, number);
+                return format!("{:?}", result.outcome);
+            }
+            assert!(matches!(heard, ClientReply::Members { .. }), "{heard:?}");
         }
     }
 }
