@@ -373,13 +373,17 @@ impl Order {
         let answer = message.kind == EngineKind::AppendResponse;
         let (from, rejects) = (message.from, message.reject);
         let caught_up = answer && !rejects && self.probes(from);
-        if let Some(message) = convert::to_engine(message) {
+        // Who has an entry never rejects it: this was said before. The engine, while it probes, would
+        // go back behind what the member has, where its own log may have ended already.
+        let had = MemberId::new(from).and_then(|from| self.matched(from));
+        let passed = answer && rejects && had.is_some_and(|had| had.0 >= message.index);
+        if let Some(message) = convert::to_engine(message).filter(|_| !passed) {
             // A late answer of a removed member gives `StepPeerNotFound`; it means nothing any more.
             let _ = self.node.step(message);
         }
         // The word of a commit that overtakes its entry is rejected; where the answer to the entry
         // overtakes that, the engine takes the rejection for an old one and sends nothing again.
-        let late = answer && rejects && !self.probes(from);
+        let late = passed || (answer && rejects && !self.probes(from));
         if (caught_up || late) && self.leads() {
             // What was committed meanwhile was not told to it, and with ticks off nothing would tell
             // it before the next proposal.
@@ -974,6 +978,19 @@ impl Order {
     }
 }
 
+impl Order {
+    /// How far the engine believes the others to be, for people.
+    fn progress(&self) -> Vec<String> {
+        let all = self.node.raft.prs().iter();
+        let told = all.map(|(member, progress)| {
+            let (state, paused) = (progress.state, progress.is_paused());
+            let (matched, next) = (progress.matched, progress.next_idx);
+            format!("m{member} {state:?} has {matched}, next {next}, paused {paused}")
+        });
+        told.collect()
+    }
+}
+
 impl std::fmt::Debug for Order {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let hard = self.node.store().hard();
@@ -983,6 +1000,7 @@ impl std::fmt::Debug for Order {
             .field("term", &hard.term)
             .field("committed", &hard.commit)
             .field("last", &self.last())
+            .field("progress", &self.progress())
             .finish_non_exhaustive()
     }
 }

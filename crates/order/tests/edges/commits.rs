@@ -1,8 +1,10 @@
 //! What is committed is delivered everywhere, however its word is delayed.
 
+use bytes::Bytes;
 use order::Output;
 use wire::MemberId;
 use wire::engine::{EngineKind, EngineMessage};
+use wire::list::List;
 
 use crate::world::{World, id};
 
@@ -23,6 +25,47 @@ fn hold(
         .partition(is_held);
     world.wire = rest;
     Vec::from(held)
+}
+
+/// A rejection that was said long ago comes while the member is probed: the engine would go back to where
+/// the leader's log has ended, and stay there for ever.
+#[test]
+fn a_rejection_of_what_a_member_has_is_not_believed() {
+    let mut world = World::of(3);
+    for number in 0..5 {
+        world.propose(&format!("{number}"));
+        world.quiet();
+    }
+    let leader = world.leader().unwrap();
+    let member = if leader == 2 { 3 } else { 2 };
+    let last = world.get(leader).last();
+    world.order(leader).compact(last);
+    world.order(leader).disconnected(id(member));
+    let term = world.get(leader).term();
+    world.order(leader).step(EngineMessage {
+        kind: EngineKind::AppendResponse,
+        from: member,
+        to: leader,
+        term,
+        log_term: 0,
+        index: last.0,
+        commit: last.0,
+        commit_term: 0,
+        reject: true,
+        reject_hint: last.0 - 2,
+        priority: 0,
+        context: Bytes::new(),
+        entries: List::default(),
+    });
+    world.order(leader).connected();
+    world.propose("after");
+    world.until("the member has it", |world| {
+        world
+            .texts(member)
+            .last()
+            .is_some_and(|text| text == "after")
+    });
+    assert_eq!(world.node(leader).needs_state, []);
 }
 
 /// The word of the commit overtakes the entry, and then the answer to the entry overtakes the

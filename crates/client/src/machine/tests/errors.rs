@@ -269,7 +269,7 @@ fn openings_status_and_upgrades_are_retried_and_answered_once() {
     script.hear(2, ClientReply::UpgradeAccepted { token: 4, upgrade });
     script.wants(&[
         "resolve 3 Status(\"{}\")",
-        "resolve 4 UpgradeRefused(\"another upgrade runs\")",
+        "resolve 4 Refused(\"another upgrade runs\")",
     ]);
 }
 
