@@ -658,7 +658,9 @@ impl Group {
 
     /// Joiners and members that need positions which this leader does not have in its log.
     pub fn lagging(&self) -> impl Iterator<Item = MemberId> {
-        self.joiners.lagging()
+        let lagging = self.joiners.lagging();
+        // It may have had more than was known when the engine looked for what it lacks.
+        lagging.filter(|&member| self.order.is_behind(member))
     }
 
     /// Batches of requests that this member took and that are neither delivered nor refused yet.

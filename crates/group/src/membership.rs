@@ -175,10 +175,11 @@ impl Membership {
                     .count()
                     > 0
             }
-            Proposal::Ready { joiner } => {
+            Proposal::Ready { joiner, position } => {
+                let has = |transfer: Transfer| transfer.position == *position;
                 self.joiners
                     .iter_mut()
-                    .filter(|entry| entry.member.id == *joiner && entry.transfer.is_some())
+                    .filter(|entry| entry.member.id == *joiner && entry.transfer.is_some_and(has))
                     .map(|entry| entry.ready = true)
                     .count()
                     > 0
@@ -389,6 +390,26 @@ mod tests {
     fn change(membership: &mut Membership, position: u64, change: &Change) {
         let configuration = membership.configuration.clone();
         membership.changed(Position(position), change, configuration);
+    }
+
+    /// A word of readiness for a state that was replaced by another one means nothing: the log is held
+    /// for the other one.
+    #[test]
+    fn a_joiner_is_ready_only_with_the_state_that_was_named_last() {
+        let mut membership = founded();
+        change(&mut membership, 2, &Change::Admit(member(2)));
+        let (joiner, donor) = (id(2), id(1));
+        for position in [3, 4] {
+            membership.ordered(Position(position), &Proposal::Transfer { joiner, donor });
+        }
+        let ready = |position| Proposal::Ready {
+            joiner,
+            position: Position(position),
+        };
+        assert!(!membership.ordered(Position(5), &ready(3)));
+        assert!(!membership.joiners[0].ready);
+        assert!(membership.ordered(Position(6), &ready(4)));
+        assert!(membership.joiners[0].ready);
     }
 
     fn seniority(membership: &Membership) -> Vec<u64> {

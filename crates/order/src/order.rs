@@ -954,6 +954,12 @@ impl Order {
         self.node.store().bytes()
     }
 
+    /// Whether this leader's log has ended behind what the member is known to have.
+    pub fn is_behind(&self, member: MemberId) -> bool {
+        let before = self.node.store().before();
+        self.matched(member).is_some_and(|matched| matched < before)
+    }
+
     /// Up to where `member` has the log, as its leader knows it.
     pub fn matched(&self, member: MemberId) -> Option<Position> {
         if !self.leads() {

@@ -89,6 +89,10 @@ pub enum Proposal {
         /// Who is ready to become a voter.
         #[n(0)]
         joiner: MemberId,
+        /// The position of the state that it has: void if another one was named since, because the log
+        /// is held for that.
+        #[n(1)]
+        position: Position,
     },
     /// A member takes the right to start a replica for a seat: valid only if the ordered state
     /// names exactly this member, seat and attempt (the paper's `upgrade_enabled`).

@@ -81,7 +81,10 @@ fn dense(kind: &str) -> Vec<Vec<u8>> {
         reads: many(1),
         writes: many(1),
     };
-    let ready = Proposal::Ready { joiner: member };
+    let ready = Proposal::Ready {
+        joiner: member,
+        position: Position(1),
+    };
     match kind {
         "entry" => vec![to_bytes(&Entry {
             format: 1,

@@ -208,6 +208,13 @@ fn found() -> Role {
     })
 }
 
+fn ready() -> Proposal {
+    Proposal::Ready {
+        joiner: id(4),
+        position: Position(31),
+    }
+}
+
 fn hosts() -> List<HostRecord> {
     let alpha = HostRecord {
         name: "alpha".to_owned(),
@@ -259,7 +266,7 @@ fn proposals() -> Vec<(&'static str, Proposal)> {
             joiner: id(4),
             donor: id(3),
         },
-        P::Ready { joiner: id(4) },
+        ready(),
         P::Taken {
             seat: Seat(1),
             attempt: 2,
@@ -452,7 +459,7 @@ fn peer() -> Vec<Line> {
         },
         P::Engine(engine()),
         P::Forward {
-            proposals: vec![Proposal::Ready { joiner: id(4) }].into(),
+            proposals: vec![ready()].into(),
         },
         P::Overloaded {
             numbers: vec![1, 2, 300].into(),

@@ -131,7 +131,6 @@ impl Group {
                 Proposal::Transfer { joiner, .. } => {
                     if Arc::make_mut(&mut self.membership).ordered(position, &proposal) {
                         self.joiners.begins(*joiner);
-                        self.posted.ready.remove(joiner);
                     }
                 }
                 Proposal::Open { .. }

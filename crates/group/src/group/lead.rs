@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use museum::Defect;
 use order::Refusal;
-use wire::MemberId;
 use wire::log::{Change, Proposal};
 use wire::member::Standing;
 use wire::peer::PeerMessage;
+use wire::{MemberId, Position};
 
 use super::{Group, Output};
 use crate::clock::Now;
@@ -20,7 +20,7 @@ pub(super) struct Posted {
     pub(super) term: u64,
     pub(super) leads: bool,
     pub(super) standings: BTreeMap<MemberId, Standing>,
-    pub(super) ready: BTreeSet<MemberId>,
+    pub(super) ready: BTreeSet<(MemberId, Position)>,
 }
 
 impl Group {
@@ -65,8 +65,14 @@ impl Group {
                     .is_some_and(|transfer| matched >= transfer.position)
             });
             let follows = self.joiners.follows(id, matched, last, committed);
-            if !joiner.ready && follows && self.posted.ready.insert(id) {
-                self.multicast.post(Proposal::Ready { joiner: id });
+            let Some(position) = joiner.transfer.map(|transfer| transfer.position) else {
+                continue;
+            };
+            if !joiner.ready && follows && self.posted.ready.insert((id, position)) {
+                self.multicast.post(Proposal::Ready {
+                    joiner: id,
+                    position,
+                });
             }
         }
         self.change_of_duty(now);

@@ -171,10 +171,11 @@ pub fn broken_by_step(
                 redundancy > new.foundation().minimal as usize,
                 "a turn starts with more than `minimal` members",
             );
-            // The eldest first (§4.2), but the leader.
+            // The eldest first (§4.2), but the leader. A turn that ran as this one began may have been
+            // passed at the same position.
+            let busy = |member: &Member| new.turn_runs(member) || old.turn_runs(member);
             let eldest = new.old(new_membership).find(|member| {
-                member.seat == seat
-                    || (Some(member.id) != new_membership.leader && !new.turn_runs(member))
+                member.seat == seat || (Some(member.id) != new_membership.leader && !busy(member))
             });
             must(
                 eldest.is_none_or(|eldest| eldest.seat == seat),

@@ -190,7 +190,14 @@ fn proposal(setup: &Setup, group: &Group, post: Post) -> (Position, Proposal) {
             },
         },
         Post::Transfer(joiner, donor) => Proposal::Transfer { joiner, donor },
-        Post::Ready(joiner) => Proposal::Ready { joiner },
+        Post::Ready(joiner) => Proposal::Ready {
+            joiner,
+            position: group
+                .membership
+                .joiner(joiner)
+                .and_then(|joiner| joiner.transfer)
+                .map_or(HERE, |transfer| transfer.position),
+        },
         Post::Taken(seat, attempt, by) => Proposal::Taken { seat, attempt, by },
         Post::Passed(seat, attempt) => Proposal::Passed {
             seat,

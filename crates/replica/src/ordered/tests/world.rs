@@ -227,11 +227,12 @@ impl World {
     fn caught_up(&self) -> Vec<Act> {
         let joiners = self.membership.joiners.iter();
         joiners
-            .filter(|joiner| !joiner.ready && joiner.transfer.is_some())
-            .map(|joiner| {
-                Act::Propose(Proposal::Ready {
+            .filter(|joiner| !joiner.ready)
+            .filter_map(|joiner| {
+                Some(Act::Propose(Proposal::Ready {
                     joiner: joiner.member.id,
-                })
+                    position: joiner.transfer?.position,
+                }))
             })
             .collect()
     }
@@ -369,9 +370,10 @@ fn order(membership: &mut Membership, at: Position, proposal: &Proposal) {
                 found.ready = false;
             }
         }
-        Proposal::Ready { joiner } => {
+        Proposal::Ready { joiner, position } => {
             for found in joiners(membership, *joiner) {
-                found.ready = found.transfer.is_some();
+                let has = |transfer: Transfer| transfer.position == *position;
+                found.ready |= found.transfer.is_some_and(has);
             }
         }
         Proposal::Open { .. }
