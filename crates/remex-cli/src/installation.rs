@@ -185,6 +185,27 @@ pub(crate) async fn inventories(at: &At) -> Result<Vec<Inventory>, Outcome> {
     }
 }
 
+/// Whether all daemons that the operator means are among those that answered: what runs with the others
+/// is not known, and a group must not be founded twice.
+pub(crate) async fn all_answer(at: &At, found: &[Inventory]) -> Result<(), Outcome> {
+    let mut silent = Vec::new();
+    for daemon in daemons(at).await? {
+        match daemon {
+            Ok(address) if found.iter().any(|host| host.daemon == address) => {}
+            Ok(address) => silent.push(address.to_string()),
+            Err(why) => silent.push(why.to_string()),
+        }
+    }
+    if silent.is_empty() {
+        return Ok(());
+    }
+    Err(Outcome::Refused(format!(
+        "no answer from {}: a group of this name may run there; start the daemon again, or name the \
+         others alone with --at",
+        silent.join(", ")
+    )))
+}
+
 /// Asks also the daemons of the group's hosts that the operator did not name; why those that do not
 /// answer do not.
 pub(crate) async fn complete(found: &mut Vec<Inventory>, status: &GroupStatus) -> Vec<String> {

@@ -174,7 +174,7 @@ struct CreateArgs {
     #[arg(long, default_value = replica::USUAL)]
     stack: String,
     /// How long to wait until all members serve, in seconds.
-    #[arg(long, default_value_t = 30)]
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(..=86_400))]
     wait: u64,
 }
 
@@ -187,7 +187,7 @@ struct ApplyArgs {
     #[arg(long)]
     dry_run: bool,
     /// How long to wait until all members serve, in seconds.
-    #[arg(long, default_value_t = 30)]
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(..=86_400))]
     wait: u64,
 }
 

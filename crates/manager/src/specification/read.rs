@@ -10,7 +10,7 @@ use super::form::{Entries, Form, KEYS, Key, Value};
 use super::{Placement, Specification, Strategy};
 
 /// More members than anybody would want in one group: each has a vote.
-const MEMBERS_MAX: u32 = 99;
+pub const MEMBERS_MAX: u32 = 99;
 /// Where what is missing is missing.
 const BEGIN: Place = Place { line: 1, column: 1 };
 
@@ -280,7 +280,8 @@ impl Reader {
     }
 }
 
-fn is_name(text: &str) -> bool {
+/// Whether this can name a group, a service, a host or a label: see [`What::NoName`].
+pub fn is_name(text: &str) -> bool {
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     text.len() <= NAME_MAX
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())

@@ -13,11 +13,13 @@ use wire::log::SpecifyRequest;
 use wire::status::GroupStatus;
 
 use super::create;
-use crate::installation::{Inventory, complete, connect_among, inventories};
+use crate::installation::{Inventory, all_answer, complete, connect_among, inventories};
 use crate::outcome::{Outcome, told};
 use crate::screen::Screen;
 use crate::{ApplyArgs, At, CreateArgs};
 
+/// The largest specification, in bytes: many times what anybody writes.
+const FILE_MAX: u64 = 64 << 10;
 /// How often the group is looked at while it changes.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -26,6 +28,7 @@ pub(crate) async fn run(at: &At, args: ApplyArgs, screen: &Screen) -> Result<(),
     let mut found = inventories(at).await?;
     let runs = |host: &Inventory| host.replicas.iter().any(|r| r.group == wanted.name);
     if !found.iter().any(runs) {
+        all_answer(at, &found).await?;
         return create(at, &found, &wanted, &args, screen).await;
     }
     let client = connect_among(&found, &wanted.name).await?;
@@ -38,8 +41,15 @@ pub(crate) async fn run(at: &At, args: ApplyArgs, screen: &Screen) -> Result<(),
 
 fn read(file: &Path) -> Result<Specification, Outcome> {
     let name = file.display();
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Outcome::Usage(format!("{name}: {}", told(&error))))?;
+    let failed = |error: std::io::Error| Outcome::Usage(format!("{name}: {}", told(&error)));
+    let known = std::fs::metadata(file).map_err(failed)?;
+    if !known.is_file() || known.len() > FILE_MAX {
+        return Err(Outcome::Usage(format!(
+            "{name} is no specification: one is a file of at most {} KiB",
+            FILE_MAX >> 10
+        )));
+    }
+    let text = std::fs::read_to_string(file).map_err(failed)?;
     let faults = match Specification::parse(&text) {
         Ok(specification) => return offered(specification),
         Err(faults) => faults,
@@ -82,7 +92,8 @@ fn hosts(
     };
     let candidates: Vec<Candidate> = found.iter().map(candidate).collect();
     let placed = placement::place(wanted, present, &candidates);
-    let placed = placed.map_err(|why| Outcome::Refused(why.to_string()))?;
+    let placed =
+        placed.map_err(|why| Outcome::Refused(format!("{} {version}: {why}", wanted.service)))?;
     let record = |name: &String| {
         let host = found.iter().find(|host| host.host == *name)?;
         Some(HostRecord {
@@ -169,12 +180,24 @@ async fn change(
         && *version != status.effective.0
     {
         screen.line(&format!(
-            "  the group behaves as {}; `remex upgrade start {} --to {version}` changes that",
+            "  the group behaves as {}; `remex upgrade start {} {version}` changes that",
             status.effective, wanted.name
         ));
     }
     let before: Vec<String> = status.hosts.iter().map(|host| host.host.clone()).collect();
-    let hosts = hosts(found, wanted, &status.effective, &before)?;
+    let mut hosts = hosts(found, wanted, &status.effective, &before)?;
+    if wanted.placement.hosts.is_empty() {
+        // Nobody has said that a host that does not answer now is to go.
+        let silent = status.hosts.iter();
+        let silent = silent.filter(|known| hosts.iter().all(|host| host.name != known.host));
+        let silent: Vec<HostRecord> = silent
+            .map(|known| HostRecord {
+                name: known.host.clone(),
+                daemon: known.daemon,
+            })
+            .collect();
+        hosts.extend(silent);
+    }
     let changes: Vec<String> = [
         difference("initial", &status.initial, &wanted.initial),
         difference("minimal", &status.minimal, &wanted.minimal),
@@ -189,8 +212,9 @@ async fn change(
     for change in &changes {
         screen.line(&format!("~ {change}"));
     }
-    screen.document(&json!({ "group": wanted.name, "creates": false, "changes": changes }));
+    let document = json!({ "group": wanted.name, "creates": false, "changes": changes });
     if changes.is_empty() || args.dry_run {
+        screen.document(&document);
         return Ok(());
     }
     let token = SystemTime::now()
@@ -208,7 +232,9 @@ async fn change(
         WishError::Refused(why) => Outcome::Refused(why),
         WishError::Call(error) => error.into(),
     })?;
-    settles(client, wanted, args.wait, screen).await
+    settles(client, wanted, args.wait, screen).await?;
+    screen.document(&document);
+    Ok(())
 }
 
 fn names(hosts: &[HostRecord]) -> String {

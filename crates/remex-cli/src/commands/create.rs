@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use manager::specification::{MEMBERS_MAX, is_name};
 use serde_json::json;
 use wire::daemon::{Assignment, DaemonReply, DaemonRequest, Foundation, HostRecord, Role};
 
-use crate::installation::{Inventory, ask, connect_among, inventories, unexpected};
+use crate::installation::{Inventory, all_answer, ask, connect_among, inventories, unexpected};
 use crate::outcome::Outcome;
 use crate::screen::Screen;
 use crate::{At, CreateArgs};
@@ -15,6 +16,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 pub(crate) async fn run(at: &At, args: CreateArgs, screen: &Screen) -> Result<(), Outcome> {
     let found = inventories(at).await?;
+    all_answer(at, &found).await?;
     create(at, &found, args, screen).await
 }
 
@@ -27,6 +29,18 @@ pub(crate) async fn create(
     replica::Stack::parse(&args.stack, Vec::new()).map_err(|e| Outcome::Usage(e.to_string()))?;
     if args.initial == 0 {
         return Err(Outcome::Usage("--initial must be at least 1".to_owned()));
+    }
+    if args.initial > MEMBERS_MAX {
+        return Err(Outcome::Usage(format!(
+            "--initial must be at most {MEMBERS_MAX}"
+        )));
+    }
+    if !is_name(&args.group) {
+        return Err(Outcome::Usage(format!(
+            "\"{}\" is no name of a group: 1 to 64 letters, digits, dots, hyphens or underscores, the first \
+             a letter or a digit",
+            args.group
+        )));
     }
     if args.minimal > args.initial {
         return Err(Outcome::Usage(format!(

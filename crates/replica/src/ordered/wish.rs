@@ -68,7 +68,7 @@ pub enum SpecifyRefused {
     },
     /// A member runs where none may.
     #[error(
-        "{member} runs on {host}, which is not among the hosts: name it, or stop the member first"
+        "{member} runs on {host}, which is not among the hosts: name it too, members are not moved yet"
     )]
     Inhabited {
         /// Who.

@@ -192,6 +192,8 @@ impl World<'_> {
             }
             Output::Remember { process, who } => {
                 if let Some(record) = self.hosts[host].disk.get_mut(&process) {
+                    // It may be dead by now, and its daemon have heard late of who it was.
+                    self.lost.remove(&who.member);
                     record.who = Some(who);
                 }
             }

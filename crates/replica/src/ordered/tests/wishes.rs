@@ -176,7 +176,7 @@ fn what_cannot_be_met_is_refused_with_the_reason() {
         ),
         (
             |wish| wish.hosts = wish.hosts.iter().take(1).collect(),
-            "m2 runs on h1, which is not among the hosts: name it, or stop the member first",
+            "m2 runs on h1, which is not among the hosts: name it too, members are not moved yet",
         ),
     ];
     for (change, why) in expected {
