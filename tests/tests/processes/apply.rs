@@ -118,6 +118,12 @@ fn what_a_specification_cannot_have_is_told_with_its_place() {
         2,
         "/nowhere.toml: No such file",
     );
+    fails(
+        &world,
+        &["apply", "/dev/zero"],
+        2,
+        "/dev/zero is no specification",
+    );
     let of = |name: &str, rest: &str| {
         let text = format!("[application]\nname = \"{name}\"\n{rest}");
         file(&world, "of.toml", &text)
@@ -159,4 +165,22 @@ fn what_a_specification_cannot_have_is_told_with_its_place() {
         let file = of(name, &rest);
         fails(&world, &["apply", &file], 4, why);
     }
+    // A group of this name may run where nobody answers.
+    let hosts = format!("127.0.0.1:1,{}", world.installation.hosts()[0].daemon);
+    let file = of(
+        "new",
+        &format!("service = \"ledger\"\n{}", usual.replace('3', "1")),
+    );
+    fails(
+        &world,
+        &["--at", &hosts, "apply", &file],
+        4,
+        "no answer from 127.0.0.1:1",
+    );
+    fails(
+        &world,
+        &["apply", &file, "--wait", "18446744073709551615"],
+        2,
+        "86400",
+    );
 }
