@@ -214,8 +214,14 @@ impl Processes {
         let Ok(entries) = std::fs::read_dir(self.state.join("logs")) else {
             return;
         };
+        // Whose record is there may still write.
+        let runs = |log: &Path| {
+            let process = log.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+            process.is_some_and(|process| record_file(&self.state, process).exists())
+        };
         let mut logs: Vec<_> = entries
             .flatten()
+            .filter(|entry| !runs(&entry.path()))
             .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
             .collect();
         logs.sort();

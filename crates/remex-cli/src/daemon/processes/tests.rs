@@ -96,3 +96,29 @@ fn a_daemon_finds_its_replicas_among_files_that_are_none() {
         "nobody is declared dead for what cannot be read"
     );
 }
+
+#[test]
+fn what_living_replicas_print_is_kept_however_many_have_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path();
+    for name in ["replicas", "logs"] {
+        std::fs::create_dir(state.join(name)).unwrap();
+    }
+    let living = 7;
+    std::fs::write(record_file(state, living), b"{}").unwrap();
+    for process in (1..).take(LOGS_KEPT + 20) {
+        std::fs::write(log_file(state, process), b"a line").unwrap();
+    }
+    let (news, _) = mpsc::unbounded_channel();
+    let processes = Processes {
+        host: "alpha".to_owned(),
+        ip: std::net::Ipv4Addr::LOCALHOST.into(),
+        state: state.to_owned(),
+        socket: state.join("daemon.sock"),
+        news,
+    };
+    processes.forget(3);
+    assert!(processes.has_output(living));
+    let kept = std::fs::read_dir(state.join("logs")).unwrap().count();
+    assert_eq!(kept, LOGS_KEPT + 1);
+}
