@@ -232,13 +232,11 @@ impl Ordered {
         for seat in self.settle_on(&request.hosts) {
             out.extend(self.end(step, seat, Ended::NotWanted));
         }
+        let before = self.seat_count();
         self.foundation.initial = request.initial;
         self.foundation.minimal = request.minimal;
-        let hosts = u32::try_from(request.hosts.len()).unwrap_or(u32::MAX);
-        for seat in self.seats.len()..request.initial as usize {
-            let home = u32::try_from(seat).unwrap_or(u32::MAX) % hosts;
-            self.seats.push(SeatState::at_home(home));
-        }
+        self.house(before, step.membership);
+        let hosts = request.hosts.len();
         self.wish = Some((step.at, request.clone()));
         let SpecifyRequest {
             initial, minimal, ..
@@ -248,6 +246,27 @@ impl Ordered {
         );
         let members = history::members(&step.membership.view);
         self.history.add(step.at, step.time, what, members);
+    }
+
+    /// Seats that were not wanted before are at home where the fewest members are.
+    fn house(&mut self, before: u32, membership: &Membership) {
+        let hosts: Vec<HostRecord> = self.foundation.hosts.iter().collect();
+        let on = |host: &HostRecord| {
+            let members = membership.everybody();
+            members.filter(|member| member.host == host.name).count()
+        };
+        let mut taken: Vec<usize> = hosts.iter().map(on).collect();
+        for seat in before..self.seat_count() {
+            let roomiest = (0..taken.len())
+                .min_by_key(|&host| taken[host])
+                .unwrap_or(0);
+            taken[roomiest] += 1;
+            let home = u32::try_from(roomiest).unwrap_or(u32::MAX);
+            match self.seat_mut(Seat(seat)) {
+                Some(state) => state.host = home,
+                None => self.seats.push(SeatState::at_home(home)),
+            }
+        }
     }
 
     /// Other hosts: seats are at home where they were, if that is among them. Returns those whose

@@ -151,6 +151,38 @@ fn other_hosts_take_what_is_started_from_then_on() {
     assert_eq!(homes, run, "tries begin where the members run");
 }
 
+/// A group that shrank, lost a host and got it back is spread over its hosts again.
+#[test]
+fn members_that_are_wanted_again_do_not_share_hosts() {
+    let mut world = group(3, 1);
+    let all = world.ordered.foundation().hosts.clone();
+    let on = |world: &World| {
+        let members = world.membership.view.members.iter();
+        members
+            .map(|member| member.host.clone())
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(on(&world).len(), 3);
+    let two = wish(&world, 1, 2, 1);
+    heard(&mut world, two);
+    world.rest();
+    let fewer = SpecifyRequest {
+        hosts: all
+            .iter()
+            .filter(|host| on(&world).contains(&host.name))
+            .collect(),
+        ..wish(&world, 2, 2, 1)
+    };
+    heard(&mut world, fewer);
+    let three = SpecifyRequest {
+        hosts: all,
+        ..wish(&world, 3, 3, 1)
+    };
+    heard(&mut world, three);
+    world.rest();
+    assert_eq!(on(&world).len(), 3, "{world:?}");
+}
+
 #[test]
 fn what_cannot_be_met_is_refused_with_the_reason() {
     let mut world = group(3, 1);
