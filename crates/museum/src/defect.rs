@@ -159,9 +159,6 @@ defects! {
     LossUnnoticed: Group,
         "A seat that was filled once is not filled again.",
         ["availability", "memory"];
-    LateWishAccepted: Group,
-        "A wish that somebody else's has overtaken is accepted all the same.",
-        ["invariants"];
     ShrinksWhileVacant: Group,
         "A member that is not wanted goes although a wanted seat is vacant.",
         ["views"];
