@@ -15,7 +15,7 @@ use std::fmt;
 use semver::Version;
 
 pub use faults::{Fault, Faults, Place, What};
-pub use read::{MEMBERS_MAX, is_name};
+pub use read::is_name;
 
 /// What an operator wishes of one replicated server.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -104,6 +104,18 @@ fn every_command_says_what_came_of_it() {
             2,
             "--service-version",
         ),
+        (
+            &[
+                "create",
+                "../e",
+                "--service",
+                "ledger",
+                "--service-version",
+                "1.0.0",
+            ],
+            2,
+            "\"../e\" is no name of a group",
+        ),
         (&["dev", "--hosts", "0"], 2, "--hosts must be at least 1"),
         (&["stat"], 2, "unrecognized subcommand"),
         (&["--at", "ledger", "status"], 2, "HOST:PORT"),

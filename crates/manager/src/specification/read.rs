@@ -3,14 +3,13 @@
 use std::ops::RangeInclusive;
 
 use replica::Stack;
+use replica::ordered::INITIAL_MAX;
 use semver::Version;
 
 use super::faults::{Faults, NAME_MAX, Place, What};
 use super::form::{Entries, Form, KEYS, Key, Value};
 use super::{Placement, Specification, Strategy};
 
-/// More members than anybody would want in one group: each has a vote.
-pub const MEMBERS_MAX: u32 = 99;
 /// Where what is missing is missing.
 const BEGIN: Place = Place { line: 1, column: 1 };
 
@@ -51,9 +50,9 @@ impl Reader {
         self.durability();
         let stack = self.stack();
         let strategy = self.strategy();
-        let initial = self.number("recovery.redundancy.initial", 1..=MEMBERS_MAX);
+        let initial = self.number("recovery.redundancy.initial", 1..=INITIAL_MAX);
         self.demand("recovery.redundancy.initial");
-        let minimal = self.number("recovery.redundancy.minimal", 0..=MEMBERS_MAX);
+        let minimal = self.number("recovery.redundancy.minimal", 0..=INITIAL_MAX);
         let placement = self.placement(initial.as_ref().map(|(initial, _)| *initial));
         if let (Some((stack, place)), Some(strategy)) = (&stack, strategy)
             && !stack.split(':').any(|layer| layer == "Recovery")

@@ -1,7 +1,7 @@
 //! `remex apply`: a group shall be as its specification says; it is created, or changed as it runs.
 
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use client::{Client, WishError};
 use manager::placement::{self, Candidate};
@@ -20,8 +20,6 @@ use crate::{ApplyArgs, At, CreateArgs};
 
 /// The largest specification, in bytes: many times what anybody writes.
 const FILE_MAX: u64 = 64 << 10;
-/// How often the group is looked at while it changes.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 pub(crate) async fn run(at: &At, args: ApplyArgs, screen: &Screen) -> Result<(), Outcome> {
     let wanted = read(&args.file)?;
@@ -36,7 +34,7 @@ pub(crate) async fn run(at: &At, args: ApplyArgs, screen: &Screen) -> Result<(),
     for silent in complete(&mut found, &status).await {
         screen.line(&silent);
     }
-    change(&client, &status, &found, &wanted, &args, screen).await
+    change(at, (&client, &status), &found, &wanted, &args, screen).await
 }
 
 fn read(file: &Path) -> Result<Specification, Outcome> {
@@ -167,8 +165,8 @@ fn highest(found: &[Inventory], wanted: &Specification) -> Result<Version, Outco
 }
 
 async fn change(
-    client: &Client,
-    status: &GroupStatus,
+    at: &At,
+    (client, status): (&Client, &GroupStatus),
     found: &[Inventory],
     wanted: &Specification,
     args: &ApplyArgs,
@@ -232,7 +230,7 @@ async fn change(
         WishError::Refused(why) => Outcome::Refused(why),
         WishError::Call(error) => error.into(),
     })?;
-    settles(client, wanted, args.wait, screen).await?;
+    create::grow(at, &wanted.name, wanted.initial, args.wait, screen).await?;
     screen.document(&document);
     Ok(())
 }
@@ -255,40 +253,4 @@ fn fixed(what: &str, is: &str, wanted: &str) -> Result<(), Outcome> {
 
 fn difference<T: PartialEq + std::fmt::Display>(what: &str, is: &T, wanted: &T) -> Option<String> {
     (is != wanted).then(|| format!("{what}: {is} -> {wanted}"))
-}
-
-/// Waits until as many members serve as are wanted, and says what it waits for.
-async fn settles(
-    client: &Client,
-    wanted: &Specification,
-    wait: u64,
-    screen: &Screen,
-) -> Result<(), Outcome> {
-    let end = Instant::now() + Duration::from_secs(wait);
-    let mut said = String::new();
-    loop {
-        let mut now = "no member says what it does".to_owned();
-        if let Ok(status) = client.status().await {
-            let members = status.members.len();
-            if members == wanted.initial as usize && status.waits.is_empty() {
-                screen.line(&format!(
-                    "group {} serves with {members} members",
-                    wanted.name
-                ));
-                return Ok(());
-            }
-            let waits = status.waits.first().cloned().unwrap_or_default();
-            now = format!("{members} of {} members; {waits}", wanted.initial);
-        }
-        if now != said {
-            screen.progress(&now);
-            said = now;
-        }
-        if Instant::now() > end {
-            return Err(Outcome::Waiting(format!(
-                "not complete within {wait} s: {said}"
-            )));
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
 }

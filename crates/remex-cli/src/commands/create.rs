@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use manager::specification::{MEMBERS_MAX, is_name};
+use manager::specification::is_name;
+use replica::ordered::INITIAL_MAX;
 use serde_json::json;
 use wire::daemon::{Assignment, DaemonReply, DaemonRequest, Foundation, HostRecord, Role};
+use wire::status::GroupStatus;
 
 use crate::installation::{Inventory, all_answer, ask, connect_among, inventories, unexpected};
 use crate::outcome::Outcome;
@@ -30,9 +32,9 @@ pub(crate) async fn create(
     if args.initial == 0 {
         return Err(Outcome::Usage("--initial must be at least 1".to_owned()));
     }
-    if args.initial > MEMBERS_MAX {
+    if args.initial > INITIAL_MAX {
         return Err(Outcome::Usage(format!(
-            "--initial must be at most {MEMBERS_MAX}"
+            "--initial must be at most {INITIAL_MAX}"
         )));
     }
     if !is_name(&args.group) {
@@ -93,38 +95,36 @@ pub(crate) async fn create(
         "process {process} on {} founds {}",
         first.host, args.group
     ));
-    grow(at, &args, screen).await
+    let status = grow(at, &args.group, args.initial, args.wait, screen).await?;
+    screen.document(&json!(status));
+    Ok(())
 }
 
-/// Waits until all members serve, and says what it waits for.
-async fn grow(at: &At, args: &CreateArgs, screen: &Screen) -> Result<(), Outcome> {
-    let end = Instant::now() + Duration::from_secs(args.wait);
+/// Waits up to `wait` seconds until as many members serve as are wanted, and says what it waits for.
+pub(crate) async fn grow(
+    at: &At,
+    group: &str,
+    initial: u32,
+    wait: u64,
+    screen: &Screen,
+) -> Result<GroupStatus, Outcome> {
+    let end = Instant::now() + Duration::from_secs(wait);
     let mut said = String::new();
     let mut client = None;
     loop {
-        let mut now = "the first member has not appeared yet".to_owned();
+        let mut now = "no member answers yet".to_owned();
         if client.is_none() {
-            client = connect_among(&inventories(at).await?, &args.group)
-                .await
-                .ok();
+            client = connect_among(&inventories(at).await?, group).await.ok();
         }
         if let Some(client) = &client
             && let Ok(status) = client.status().await
         {
-            if status.members.len() == args.initial as usize && status.waits.is_empty() {
-                screen.line(&format!(
-                    "group {} serves with {} members",
-                    args.group, args.initial
-                ));
-                screen.document(&json!(status));
-                return Ok(());
+            if status.members.len() == initial as usize && status.waits.is_empty() {
+                screen.line(&format!("group {} serves with {} members", group, initial));
+                return Ok(status);
             }
             let waits = status.waits.first().cloned().unwrap_or_default();
-            now = format!(
-                "{} of {} members; {waits}",
-                status.members.len(),
-                args.initial
-            );
+            now = format!("{} of {} members; {waits}", status.members.len(), initial);
         }
         if now != said {
             screen.progress(&now);
@@ -133,7 +133,7 @@ async fn grow(at: &At, args: &CreateArgs, screen: &Screen) -> Result<(), Outcome
         if Instant::now() > end {
             return Err(Outcome::Waiting(format!(
                 "not complete within {} s: {said}",
-                args.wait
+                wait
             )));
         }
         tokio::time::sleep(LOOK_EVERY).await;
